@@ -1,0 +1,188 @@
+"""One dial for every size: `nano`, `mini` or `base` sets data, codec, ear, model and stage lengths together.
+
+A reader never has to make the numbers fit: each dataclass checks itself when it is built and says what is wrong.
+The table of defaults beside the paper's and the reference code's stands in `DEFAULTS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+from minideeptalk.errors import LearnerError
+
+SAMPLE_RATE = 16_000
+STEP_SECONDS = 0.08  # one step of the language model = one 12.5 Hz codec step
+STEP_SAMPLES = 1_280
+HOP = 320  # one log-mel frame = 20 ms; four frames make a step
+MELS = 80
+STYLES = ("neutral", "happy", "sad", "angry")
+SIZES = ("nano", "mini", "base")
+
+
+def _require(condition: bool, expected: str, got: str, next_step: str = "") -> None:
+    if not condition:
+        raise LearnerError(expected, got, next_step=next_step)
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """Which text skills exist after stage 0: `covered` families are in the text of stages 2.2 and 3, the others are not."""
+
+    covered: tuple[str, ...] = ("add", "lookup", "repeat")
+    test_items: int = 200
+    validation_items: int = 100
+
+
+@dataclass(frozen=True)
+class SpeechConfig:
+    """How much speech is synthesised, in utterances."""
+
+    questions: int = 2600  # user voices, all styles, natural timing
+    answers: int = 3600  # the assistant's voice, all styles, words placed on the 80 ms grid
+    test_questions: int = 400
+    test_answers: int = 800
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """Residual vector quantiser: a pyramid of 1 + 2 + 4 codes a step (12.5, 25 and 50 Hz)."""
+
+    codebook_size: int = 256
+    iterations: int = 12
+    frames_per_codebook: int = 40_000  # at most this many training vectors a level
+    griffin_lim_iterations: int = 16
+
+    @property
+    def num_codebooks(self) -> int:
+        return 7
+
+
+@dataclass(frozen=True)
+class EarConfig:
+    """The model's own speech encoder: conv stem, then a few transformer layers; CTC over words."""
+
+    width: int = 128
+    layers: int = 2
+    heads: int = 4
+    updates: int = 900
+    batch_seconds: float = 60.0
+    learning_rate: float = 2e-3
+    style_weight: float = 0.3
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """The examiner: a convolutional CTC recogniser over characters that shares nothing with the ear."""
+
+    width: int = 128
+    layers: int = 5
+    updates: int = 900
+    batch_seconds: float = 60.0
+    learning_rate: float = 3e-3
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Width and depth of the language model, and its experts."""
+
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    dense_hidden: int = 384  # first layer
+    experts: int = 16
+    experts_per_token: int = 2
+    expert_hidden: int = 128
+    shared_experts: int = 1
+    audio_experts: int = 4
+
+    def __post_init__(self):
+        _require(self.width % self.heads == 0, "heads that divide the width", f"width {self.width}, heads {self.heads}")
+        _require(self.experts_per_token <= self.experts, "experts_per_token <= experts",
+                 f"{self.experts_per_token} > {self.experts}")
+        _require(self.experts_per_token <= self.audio_experts < self.experts,
+                 "experts_per_token <= audio_experts < experts",
+                 f"{self.audio_experts} audio experts, top-{self.experts_per_token}, {self.experts} experts",
+                 "stage 2.1 routes to audio experts only, so top-k needs at least that many")
+
+
+@dataclass(frozen=True)
+class StageLengths:
+    """Updates of each stage, examples in a batch, and peak learning rates."""
+
+    pretrain: int = 1500
+    align: int = 350
+    audio_experts: int = 450
+    text_experts: int = 150
+    joint: int = 400
+    text_batch: int = 128
+    speech_batch: int = 48
+    pretrain_lr: float = 2e-3
+    align_lr: float = 4e-3
+    audio_lr: float = 3e-3
+    text_lr: float = 5e-4
+    joint_lr: float = 1e-3
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How many held-out items each number rests on."""
+
+    text_items: int = 200
+    spoken_questions: int = 300
+    spoken_answers: int = 300
+    latency_runs: int = 20
+
+
+@dataclass(frozen=True)
+class SizeConfig:
+    """Everything one size of the dial sets. `to_dict` goes into the run record."""
+
+    name: str
+    world: WorldConfig = field(default_factory=WorldConfig)
+    speech: SpeechConfig = field(default_factory=SpeechConfig)
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    ear: EarConfig = field(default_factory=EarConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    model: ModelSize = field(default_factory=ModelSize)
+    stages: StageLengths = field(default_factory=StageLengths)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+
+def size_config(name: str) -> SizeConfig:
+    """The settings of one size.
+
+    Args:
+        name: `nano` (2 CPU cores, minutes), `mini` (the book's headline) or `base` (a large GPU).
+
+    Raises:
+        LearnerError: for any other name.
+    """
+    _require(name in SIZES, f"a size out of {', '.join(SIZES)}", repr(name), "use --size nano to begin")
+    if name == "nano":
+        return SizeConfig("nano")
+    if name == "mini":
+        return SizeConfig(
+            "mini",
+            speech=SpeechConfig(questions=8000, answers=12000),
+            ear=EarConfig(width=160, layers=3, updates=2500),
+            judge=JudgeConfig(width=160, updates=2500),
+            model=ModelSize(width=192, layers=6, heads=6, dense_hidden=768, experts=24, experts_per_token=3,
+                            expert_hidden=128, audio_experts=6),
+            stages=StageLengths(pretrain=5000, align=1200, audio_experts=2500, text_experts=600, joint=2500,
+                                pretrain_lr=1.5e-3, align_lr=3e-3, audio_lr=2e-3, joint_lr=7e-4),
+        )
+    return SizeConfig(
+        "base",
+        speech=SpeechConfig(questions=20000, answers=40000),
+        ear=EarConfig(width=256, layers=4, heads=8, updates=6000),
+        judge=JudgeConfig(width=256, updates=6000),
+        model=ModelSize(width=512, layers=10, heads=8, dense_hidden=2048, experts=32, experts_per_token=4,
+                        expert_hidden=256, audio_experts=6),
+        stages=StageLengths(pretrain=12000, align=3000, audio_experts=8000, text_experts=2000, joint=8000,
+                            text_batch=512, speech_batch=256, pretrain_lr=6e-4, align_lr=1e-3, audio_lr=8e-4,
+                            joint_lr=3e-4),
+    )
