@@ -1,0 +1,61 @@
+"""Causal self-attention with rotary positions and a key-value cache. Axes: B batch, T new steps, S all steps, D width."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import DynamicCache
+
+from minideeptalk.model.configuration import DeepTalkConfig
+
+
+def rotary_tables(positions: torch.Tensor, size: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosines and sines of the rotation angles, computed when needed (a buffer would come back wrong from a checkpoint).
+
+    Args:
+        positions: (B, T) step numbers. size: width of one head. base: longest wavelength.
+
+    Returns:
+        two tensors (B, 1, T, size / 2).
+    """
+    frequencies = base ** (-torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size)
+    angles = positions[:, None, :, None].float() * frequencies  # (B, 1, T, size/2)
+    return angles.cos(), angles.sin()
+
+
+def rotate(vectors: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+    """Turn each pair of halves by its angle; (B, heads, T, size) -> the same shape."""
+    first, second = vectors.chunk(2, dim=-1)
+    turned = torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
+    return turned.to(vectors.dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head attention without bias."""
+
+    def __init__(self, config: DeepTalkConfig, layer: int):
+        super().__init__()
+        self.heads, self.layer = config.heads, layer
+        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.output = nn.Linear(config.width, config.width, bias=False)
+
+    def forward(
+        self,
+        hidden: torch.Tensor,
+        rotary: tuple[torch.Tensor, torch.Tensor],
+        mask: torch.Tensor | None,
+        cache: DynamicCache | None,
+    ) -> torch.Tensor:
+        """(B, T, D) -> (B, T, D).
+
+        `mask` is a bool (B, 1, T, S), True where a step may look; None means plain causal attention over T steps.
+        """
+        batch, steps, width = hidden.shape
+        query, key, value = (part.view(batch, steps, self.heads, -1).transpose(1, 2)  # (B, heads, T, size)
+                             for part in self.qkv(hidden).chunk(3, dim=-1))
+        query, key = rotate(query, *rotary), rotate(key, *rotary)
+        if cache is not None:
+            key, value = cache.update(key, value, self.layer)  # (B, heads, S, size)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None and steps > 1)
+        return self.output(mixed.transpose(1, 2).reshape(batch, steps, width))

@@ -1,0 +1,114 @@
+"""The routed experts: many small SwiGLU networks in two fused tensors, computed by a clear loop or a grouped product.
+
+Both paths give the same numbers (`tests/model/test_experts.py`).  The weights have the layout of transformers'
+experts modules, `gate_up_proj` (E, 2H, D) and `down_proj` (E, D, H), and the forward their signature.
+
+Freezing is storage: while only some experts may learn, `open_bank` copies those into tensors of their own
+(an `ExpertBank`), which alone are given to the optimizer; the fused tensors are not in any graph, so no momentum, decay
+or rounding can move the others.  `close_bank` writes the bank back.
+Axes: N tokens, E experts, K chosen experts, D width, H hidden width of one expert.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from minideeptalk.errors import LearnerError
+
+
+def experts_loop(hidden, indices, weights, gate_up_proj, down_proj):
+    """One expert after another: the path to read.
+
+    Args:
+        hidden: (N, D). indices, weights: (N, K). gate_up_proj: (E, 2H, D). down_proj: (E, D, H).
+
+    Returns:
+        (N, D): for each token, the weighted sum of its experts' outputs.
+    """
+    output = torch.zeros_like(hidden)
+    for expert in range(gate_up_proj.shape[0]):
+        token, slot = (indices == expert).nonzero(as_tuple=True)  # (n,), (n,)
+        gate, up = F.linear(hidden[token], gate_up_proj[expert]).chunk(2, dim=-1)  # (n, H), (n, H)
+        activated = F.silu(gate) * up * weights[token, slot, None].to(hidden.dtype)  # (n, H)
+        output = output.index_add(0, token, F.linear(activated, down_proj[expert]))
+    return output
+
+
+def experts_grouped(hidden, indices, weights, gate_up_proj, down_proj):
+    """The same sum with tokens sorted by expert and one grouped matrix product for each projection: the path that runs.
+
+    The routing weight multiplies the hidden activations, the narrow side, and the results are added in place, which
+    avoids an unsorted copy.  Arguments and result as in `experts_loop`.
+    """
+    experts, chosen = gate_up_proj.shape[0], indices.shape[1]
+    flat = indices.reshape(-1)  # (N*K,)
+    order = flat.argsort(stable=True)
+    token = order // chosen  # (N*K,) the token behind each sorted row
+    counts = torch.zeros(experts, dtype=torch.int32, device=flat.device)
+    counts = counts.scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.int32))
+    ends = counts.cumsum(0, dtype=torch.int32)  # (E,)
+    rows = hidden.index_select(0, token)  # (N*K, D)
+    gate_up = F.grouped_mm(rows, gate_up_proj.transpose(1, 2), offs=ends)  # (N*K, 2H)
+    gate, up = gate_up.chunk(2, dim=-1)
+    activated = F.silu(gate) * up * weights.reshape(-1).index_select(0, order)[:, None].to(hidden.dtype)  # (N*K, H)
+    results = F.grouped_mm(activated, down_proj.transpose(1, 2), offs=ends)  # (N*K, D)
+    return torch.zeros_like(hidden).index_add_(0, token, results)
+
+
+PATHS = {"loop": experts_loop, "grouped": experts_grouped}
+
+
+class ExpertBank(nn.Module):
+    """The weights of a few experts in tensors of their own, so that they can learn while the others cannot."""
+
+    def __init__(self, indices: list[int], gate_up_proj: torch.Tensor, down_proj: torch.Tensor):
+        super().__init__()
+        self.indices = sorted(indices)
+        self.gate_up_proj = nn.Parameter(gate_up_proj.detach()[self.indices].clone())  # (n, 2H, D)
+        self.down_proj = nn.Parameter(down_proj.detach()[self.indices].clone())  # (n, D, H)
+        place = torch.full((gate_up_proj.shape[0],), -1, dtype=torch.long, device=gate_up_proj.device)
+        place[self.indices] = torch.arange(len(self.indices), device=place.device)
+        self.register_buffer("place", place, persistent=False)  # (E,) position of each expert in the bank
+
+
+class Experts(nn.Module):
+    """E routed experts of one layer. See the module's text for storage and freezing."""
+
+    def __init__(self, width: int, experts: int, hidden: int, implementation: str):
+        super().__init__()
+        self.num_experts = experts
+        self.implementation = implementation
+        self.gate_up_proj = nn.Parameter(torch.empty(experts, 2 * hidden, width))
+        self.down_proj = nn.Parameter(torch.empty(experts, width, hidden))
+        self.bank: ExpertBank | None = None
+
+    def open_bank(self, indices: list[int]) -> ExpertBank:
+        """Give the experts `indices` storage of their own; until `close_bank`, only they may be routed to.
+
+        Raises:
+            LearnerError: if a bank is open already.
+        """
+        if self.bank is not None:
+            raise LearnerError("no open bank", f"a bank of experts {self.bank.indices}",
+                               next_step="call close_bank() first")
+        self.bank = ExpertBank(indices, self.gate_up_proj, self.down_proj)
+        return self.bank
+
+    def close_bank(self) -> None:
+        """Write the bank's weights back to their places and drop it. The other experts keep every byte."""
+        if self.bank is None:
+            return
+        with torch.no_grad():
+            self.gate_up_proj[self.bank.indices] = self.bank.gate_up_proj
+            self.down_proj[self.bank.indices] = self.bank.down_proj
+        self.bank = None
+
+    def forward(self, hidden_states, top_k_index, top_k_weights):
+        """(N, D), (N, K), (N, K) -> (N, D)."""
+        path = PATHS[self.implementation]
+        if self.bank is None:
+            return path(hidden_states, top_k_index, top_k_weights, self.gate_up_proj, self.down_proj)
+        place = self.bank.place[top_k_index]  # (N, K)
+        return path(hidden_states, place, top_k_weights, self.bank.gate_up_proj, self.bank.down_proj)
