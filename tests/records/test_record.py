@@ -1,0 +1,151 @@
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+
+from minideeptalk.errors import LearnerError
+from minideeptalk.records import RunRecord, environment, peak_memory_mb, read_record, schema, validate
+from minideeptalk.records.environment import git_commit
+
+COMMITTED = sorted((Path(__file__).resolve().parents[2] / "book" / "records").rglob("*.json"))
+
+
+def broken(record, path, value):
+    """A copy with one field changed; `...` removes it."""
+    changed = copy.deepcopy(record)
+    *way, last = path.split(".")
+    place = changed
+    for name in way:
+        place = place[int(name)] if isinstance(place, list) else place[name]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return changed
+
+
+def test_every_committed_record_keeps_the_schema():
+    for path in COMMITTED:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and "schema_version" in content:
+            try:
+                validate(content)
+            except LearnerError as error:
+                pytest.fail(f"{path.name}: {error}")
+
+
+def test_the_schema_is_a_schema():
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+def test_the_schema_and_the_dataclass_name_the_same_fields():
+    assert set(RunRecord.__dataclass_fields__) == set(schema()["properties"])
+
+
+@pytest.mark.parametrize(("path", "value", "named"), [
+    ("metrics.asr_wer", -0.1, "metrics.asr_wer"),
+    ("metrics.spoken_qa_text", 43, "metrics.spoken_qa_text"),
+    ("metrics.tts_wer.unseen", ..., "metrics.tts_wer.unseen"),
+    ("budget.updates", ..., "budget.updates"),
+    ("metrics.asr_werr", 0.1, "asr_werr"),
+    ("size", "huge", "size"),
+    ("seed", "0", "seed"),
+    ("commit", "main", "commit"),
+    ("date", "yesterday", "date"),
+    ("curves.0.step", 1.5, "curves.0.step"),
+    ("loads.0.modality", "speech", "loads.0.modality"),
+    ("schema_version", 99, "schema_version"),
+    ("seconds", float("nan"), "seconds"),
+    ("metrics.relative_text_drop.all", float("inf"), "metrics.relative_text_drop.all"),
+])
+def test_a_bad_field_is_named(record, path, value, named):
+    with pytest.raises(LearnerError, match=named.replace(".", r"\.")):
+        validate(broken(record, path, value))
+
+
+def test_a_null_needs_its_reason(record):
+    empty = broken(record, "metrics.asr_wer", None)
+    with pytest.raises(LearnerError, match="metrics.asr_wer"):
+        validate(empty)
+    validate(broken(empty, "not_measured", {"metrics.asr_wer": "recognition was not part of this arm"}))
+
+
+def test_one_reason_can_stand_for_a_group(record):
+    empty = broken(record, "metrics.tts_wer", {"trained": None, "unseen": None})
+    validate(broken(empty, "not_measured", {"metrics.tts_wer": "no judge"}))
+
+
+def test_a_reason_for_a_value_that_exists_is_refused(record):
+    with pytest.raises(LearnerError, match="metrics.asr_wer"):
+        validate(broken(record, "not_measured", {"metrics.asr_wer": "not measured"}))
+
+
+def test_families_must_agree_before_after_and_under_chance(record):
+    with pytest.raises(LearnerError, match="story"):
+        validate(broken(record, "metrics.text_accuracy.after.story", ...))
+
+
+def test_written_and_read_it_is_the_same(record, tmp_path):
+    path = RunRecord(**record).write(tmp_path / "run" / "record.json")
+    assert read_record(path) == record == read_record(path.parent)
+    assert RunRecord.read(path) == RunRecord(**record)
+    assert [file.name for file in path.parent.iterdir()] == ["record.json"]
+
+
+def test_numbers_of_torch_and_numpy_become_plain(record, tmp_path):
+    record["metrics"]["asr_wer"] = torch.tensor(0.25)
+    record["loads"][0]["load"] = np.full(16, 0.0625)
+    read = read_record(RunRecord(**record).write(tmp_path / "record.json"))
+    assert read["metrics"]["asr_wer"] == 0.25
+    assert read["loads"][0]["load"] == [0.0625] * 16
+
+
+def test_a_bad_record_leaves_the_old_file_alone(record, tmp_path):
+    path = RunRecord(**record).write(tmp_path / "record.json")
+    with pytest.raises(LearnerError):
+        RunRecord(**{**record, "seed": -1}).write(path)
+    assert read_record(path)["seed"] == 0
+
+
+def test_a_missing_commit_explains_itself(record, tmp_path):
+    path = RunRecord(**{**record, "commit": None}).write(tmp_path / "record.json")
+    assert "git" in read_record(path)["not_measured"]["commit"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "{\"schema_version\": 0}"])
+def test_a_file_that_is_no_record_is_refused(tmp_path, content):
+    path = tmp_path / "record.json"
+    path.write_text(content)
+    with pytest.raises(LearnerError):
+        read_record(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(LearnerError, match="no file"):
+        read_record(tmp_path / "nothing.json")
+
+
+def test_the_environment_fits_the_record(record, tmp_path):
+    here = environment("cpu")
+    RunRecord(**{**record, **here}).write(tmp_path / "record.json")
+    assert here["versions"]["torch"] == torch.__version__.split("+")[0] or here["versions"]["torch"] == torch.__version__
+    assert here["device"]["threads"] == torch.get_num_threads()
+
+
+def test_a_package_inside_a_foreign_checkout_has_no_commit(tmp_path):
+    foreign = tmp_path / "lib" / "minideeptalk"
+    foreign.mkdir(parents=True)
+    assert git_commit(foreign) == (None, None)
+
+
+def test_peak_memory_sees_an_allocation_after_it_is_gone():
+    code = ("from minideeptalk.records.environment import peak_memory_mb as peak; before = peak(); block = b'x' * 80_000_000; "
+            "del block; print(peak() - before)")
+    grown = float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+    assert 60 <= grown <= 100  # megabytes, not kilobytes and not pages
