@@ -1,0 +1,75 @@
+"""Audio files in and out, through soundfile: WAV and FLAC at any rate become 16 kHz mono."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from minideeptalk.config import SAMPLE_RATE
+from minideeptalk.errors import LearnerError
+
+LONGEST_SECONDS = 20.0
+SILENT_DBFS = -60.0
+
+
+def read_audio(path: str | Path, longest_seconds: float = LONGEST_SECONDS) -> np.ndarray:
+    """Read a recording.
+
+    Args:
+        path: a WAV or FLAC file of any sample rate and number of channels.
+        longest_seconds: limit on its duration.
+
+    Returns:
+        (N,) float32 in [-1, 1] at 16 kHz, channels averaged.
+
+    Raises:
+        LearnerError: a file that is missing, not audio, empty, silent (below -60 dBFS), or too long.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LearnerError("an audio file", f"{path}, which is not there" if not path.exists() else f"the folder {path}",
+                           cause="a mistyped path, or another working folder", next_step=f"look into {path.parent}")
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate, seconds = file.samplerate, file.frames / file.samplerate
+            if seconds > longest_seconds:
+                raise LearnerError(f"at most {longest_seconds:g} s", f"{seconds:.1f} s in {path.name}",
+                                   cause="the model knows short utterances only", next_step="cut one question out of it")
+            samples = file.read(dtype="float32", always_2d=True)  # (N, channels)
+    except soundfile.LibsndfileError as error:
+        raise LearnerError("a WAV or FLAC file", path.name, cause=str(error).split(": ")[-1],
+                           next_step=f"convert it: ffmpeg -i {path.name} -ar 16000 -ac 1 speech.wav") from None
+    if len(samples) == 0:
+        raise LearnerError("sound", f"{path.name} without a single sample", next_step="record again")
+    waveform = samples.mean(axis=1)  # (N,)
+    level = 20 * np.log10(np.abs(waveform).max() + 1e-12)
+    if level < SILENT_DBFS:
+        raise LearnerError(f"sound above {SILENT_DBFS:g} dBFS", f"silence in {path.name} (peak {level:.0f} dBFS)",
+                           cause="the microphone was off or muted", next_step="record again and watch the level")
+    return _to_project_rate(waveform, rate)
+
+
+def _to_project_rate(waveform: np.ndarray, rate: int) -> np.ndarray:
+    if rate == SAMPLE_RATE:
+        return np.ascontiguousarray(waveform, dtype=np.float32)
+    from minideeptalk.speech.features import resample  # here: only files at another rate need torchaudio
+
+    return resample(waveform, rate).numpy()
+
+
+def write_audio(path: str | Path, waveform: np.ndarray, sample_rate: int = SAMPLE_RATE) -> Path:
+    """Write a waveform (N,) as 16-bit WAV or FLAC, whichever the name ends with. Values outside [-1, 1] are clipped.
+
+    Raises:
+        LearnerError: another ending, or an array that is not one-dimensional.
+    """
+    path, waveform = Path(path), np.asarray(waveform, dtype=np.float32)
+    if path.suffix.lower() not in (".wav", ".flac"):
+        raise LearnerError("a name that ends with .wav or .flac", path.name)
+    if waveform.ndim != 1:
+        raise LearnerError("a mono waveform of shape (N,)", f"shape {waveform.shape}", next_step="write waveform[0]")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.clip(waveform, -1.0, 1.0), sample_rate, subtype="PCM_16")
+    return path
