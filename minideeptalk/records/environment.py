@@ -105,5 +105,16 @@ def peak_memory_mb(device: str = "cpu") -> float:
 
         return round(psutil.Process().memory_info().peak_wset / 1e6, 1)
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return round(peak * unit / 1e6, 1)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    own = _linux_peak_bytes() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return round(max(own, children) / 1e6, 1)
+
+
+def _linux_peak_bytes() -> int | None:
+    """VmHWM; Linux's ru_maxrss would start from the peak of the process that started this one."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return None

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from minideeptalk.errors import LearnerError
-from minideeptalk.records import RunRecord, environment, peak_memory_mb, read_record, schema, validate
+from minideeptalk.records import RunRecord, environment, read_record, schema, validate
 from minideeptalk.records.environment import git_commit
 
 COMMITTED = sorted((Path(__file__).resolve().parents[2] / "book" / "records").rglob("*.json"))
