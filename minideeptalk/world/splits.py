@@ -1,0 +1,53 @@
+"""Train, validation and test by *combination*: what is tested was never trained, only its parts were.
+
+A random split of sentences would not do: in so small a world most test sentences would also be training sentences,
+and recall would pass for skill. So each item names the combination that makes it new (the two numbers of a sum, the
+name and the object of a question), and a hash of the combination alone decides its split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from random import Random
+
+from minideeptalk.errors import LearnerError
+
+SPLITS = ("train", "validation", "test")
+
+
+def hashed_split(key: str, combination: Iterable, validation: float = 0.1, test: float = 0.1) -> str:
+    """The split of a combination, the same on every machine and in every process.
+
+    Args:
+        key: a name that makes the splits of different skills independent.
+        combination: words or numbers.
+        validation, test: shares of all combinations; the rest is training.
+    """
+    # Python's own hash() changes from process to process, blake2b does not.
+    text = key + "/" + "/".join(map(str, combination))
+    place = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
+    if place < test:
+        return "test"
+    return "validation" if place < test + validation else "train"
+
+
+def check_split(split: str) -> None:
+    """Raise a LearnerError unless `split` is one of `SPLITS`."""
+    if split not in SPLITS:
+        raise LearnerError(f"a split out of {', '.join(SPLITS)}", repr(split))
+
+
+def pick(rng: Random, choices):
+    """One of the choices, uniformly. Several times faster than `rng.choice`, and equal in every Python version."""
+    return choices[int(rng.random() * len(choices))]
+
+
+def pick_different(rng: Random, choices, count: int) -> tuple:
+    """`count` different choices in random order; meant for a few out of many."""
+    chosen: list = []
+    while len(chosen) < count:
+        candidate = pick(rng, choices)
+        if candidate not in chosen:
+            chosen.append(candidate)
+    return tuple(chosen)
