@@ -1,6 +1,6 @@
 """One shard of a corpus, made by one fresh process: `python -m minideeptalk.speech.build_shard <shard.json> <stem>`.
 
-Fresh, because espeak-ng carries noise state from call to call: the bytes of an utterance depend on everything said before
+Fresh, because espeak-ng carries state from call to call: the bytes of an utterance depend on everything said before
 in the same process. Without torch, because it would take longer to import than the shard takes to make.
 """
 

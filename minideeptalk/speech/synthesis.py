@@ -1,7 +1,8 @@
 """Text to speech with espeak-ng, called through its C interface, which reports when each word and phoneme begins.
 
-The library comes in the wheel `espeakng-loader`. Trap: espeak-ng keeps noise state between calls, so the same sentence
-said twice differs in its bytes; only the same sequence of calls in a fresh process repeats (see `corpus.py`).
+The library comes in the wheel `espeakng-loader`. Two traps of reproducing it. Its random numbers are seeded from the clock,
+so a seed is set here. And it keeps other state between calls, so the same sentence said twice differs in its bytes even
+with the same seed: only the same sequence of calls in a fresh process repeats (see `corpus.py`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ CHARACTERS_UTF8 = 1
 RATE, VOLUME, PITCH, RANGE, WORD_GAP = 1, 2, 3, 4, 7
 EVENT_LIST_END, EVENT_WORD, EVENT_END, EVENT_PHONEME = 0, 1, 5, 7
 
+SEED = 1
 KEEP_SILENCE_SECONDS = 0.01  # what the trim leaves before the first and after the last sound
 
 
@@ -60,6 +62,7 @@ def _load_library() -> tuple[ctypes.CDLL, int]:
     if rate <= 0:
         raise LearnerError("espeak-ng to start", f"error {rate}", cause=f"its data are missing at {data_path.decode()}",
                            next_step="pip install --force-reinstall espeakng-loader")
+    library.espeak_ng_SetRandSeed(ctypes.c_long(SEED))  # otherwise the clock decides
     return library, rate
 
 
