@@ -1,0 +1,118 @@
+"""One training loop for every stage, on accelerate: the same code runs on a CPU, one GPU or several."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from tqdm.auto import tqdm
+
+from minideeptalk.experts.partition import only_experts, trainable_only
+from minideeptalk.tasks import Batch
+from minideeptalk.training.checkpoints import load_progress, save_progress
+from minideeptalk.training.losses import batch_loss
+from minideeptalk.training.stages import Stage
+
+
+def choose_precision() -> tuple[str, str]:
+    """Mixed precision for this machine, and the reason: bf16 where the GPU has it in hardware, fp16 before, else fp32."""
+    if not torch.cuda.is_available():
+        return "no", "no GPU: fp32"
+    if torch.cuda.get_device_capability() >= (8, 0):
+        return "bf16", "GPU with hardware bf16"
+    return "fp16", "GPU older than sm_80 has no hardware bf16: fp16 with a loss scaler"
+
+
+def learning_rate(step: int, stage: Stage) -> float:
+    """Linear warm-up, then cosine decay to a tenth of the peak."""
+    warm = max(1, round(stage.warmup * stage.updates))
+    if step < warm:
+        return stage.learning_rate * (step + 1) / warm
+    progress = (step - warm) / max(1, stage.updates - warm)
+    return stage.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
+
+
+def train_stage(
+    model,
+    stage: Stage,
+    draw_batch: Callable[[int], Batch],
+    *,
+    seed: int,
+    selection: list[list[int]] | None = None,
+    progress_folder: Path | None = None,
+    evaluate: Callable[[int], dict[str, float]] | None = None,
+    evaluations: int = 4,
+    show_progress: bool = True,
+) -> dict:
+    """Train one stage in place.
+
+    Args:
+        model: `DeepTalkModel`; it ends fully open (no bank, no closed expert).
+        draw_batch: the batch of a given update; must depend on its number alone, so that a resumed run sees the same.
+        selection: experts of each MoE layer that this stage may use (`stage.experts` is not `all`).
+        progress_folder: where an interrupted stage continues from.
+        evaluate: called a few times with the update number; its numbers go into the curves.
+
+    Returns:
+        `curves` (list of {name, stage, step, value}), `updates`, `tokens`, `trainable`, `seconds`.
+    """
+    scope = only_experts(model, selection) if stage.experts != "all" else nullcontext()
+    with scope:
+        trained = trainable_only(model, stage.trainable)
+        result = _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress)
+    result["trainable"] = sum(parameter.numel() for parameter in trained)
+    return result
+
+
+def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress) -> dict:
+    precision, _ = choose_precision()
+    accelerator = Accelerator(mixed_precision=precision)
+    optimizer = torch.optim.AdamW(trained, lr=stage.learning_rate, betas=(0.9, 0.98), weight_decay=stage.weight_decay, fused=True)
+    start, curves = load_progress(progress_folder, model, optimizer) if progress_folder else (0, [])
+    wrapped, optimizer = accelerator.prepare(model, optimizer)
+    began, last_save, tokens = time.perf_counter(), time.perf_counter(), 0
+    every = max(1, stage.updates // evaluations)
+    bar = tqdm(range(start, stage.updates), initial=start, total=stage.updates, desc=f"stage {stage.code} {stage.title}",
+               disable=not show_progress, mininterval=1.0)
+    for step in bar:
+        torch.manual_seed(seed * 1_000_003 + step)  # dropout does not depend on where a run was interrupted
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, stage)
+        wrapped.train()
+        batch = draw_batch(step).to(accelerator.device)
+        parts = batch_loss(wrapped, batch, stage.text_weight, stage.balance)
+        accelerator.backward(parts.total)
+        accelerator.clip_grad_norm_(trained, stage.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        tokens += int(batch.mask.sum())
+        if step % 20 == 0 or step == stage.updates - 1:
+            curves += _curve_points(parts, stage, step)
+            bar.set_postfix_str(_postfix(parts))
+        if evaluate is not None and ((step + 1) % every == 0 or step == stage.updates - 1):
+            curves += [{"name": name, "stage": stage.code, "step": step + 1, "value": value}
+                       for name, value in evaluate(step + 1).items()]
+        if progress_folder and time.perf_counter() - last_save > 60:
+            save_progress(progress_folder, model, optimizer, step + 1, curves)
+            last_save = time.perf_counter()
+    return {"curves": curves, "updates": stage.updates, "tokens": tokens, "seconds": time.perf_counter() - began}
+
+
+def _curve_points(parts, stage: Stage, step: int) -> list[dict]:
+    points = {"loss": float(parts.total.detach()), "balance": float(parts.balance.detach())}
+    if parts.text is not None:
+        points["text_loss"] = float(parts.text.detach())
+    if parts.audio is not None:
+        points["audio_loss"] = float(parts.audio.detach().mean())
+    return [{"name": name, "stage": stage.code, "step": step, "value": value} for name, value in points.items()]
+
+
+def _postfix(parts) -> str:
+    text = "-" if parts.text is None else f"{float(parts.text.detach()):.2f}"
+    audio = "-" if parts.audio is None else f"{float(parts.audio.detach().mean()):.2f}"
+    return f"text {text} audio {audio}"

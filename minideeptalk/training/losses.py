@@ -1,0 +1,58 @@
+"""The loss of a batch: cross-entropy of the text stream, of each codec stream, and the balance of the routers.
+
+Axes: B batch, T steps, Q codec streams, n steps that have an audio target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from minideeptalk.model import DeepTalkModel
+from minideeptalk.tasks import IGNORE, Batch
+
+
+@dataclass
+class LossParts:
+    """`total` is what trains; text () and audio (Q,) are cross-entropies in nats, None where the batch has no target."""
+
+    total: torch.Tensor
+    text: torch.Tensor | None
+    audio: torch.Tensor | None
+    balance: torch.Tensor
+
+
+def text_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
+    """Mean cross-entropy over the steps that have a text target; hidden (B, T, D), target (B, T)."""
+    wanted = target != IGNORE
+    if not bool(wanted.any()):
+        return None
+    return F.cross_entropy(model.text_logits(hidden[wanted]).float(), target[wanted])
+
+
+def audio_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor | None) -> torch.Tensor | None:
+    """Mean cross-entropy of each codec stream (Q,); hidden (B, T, D), target (B, T, Q)."""
+    if target is None:
+        return None
+    wanted = (target != IGNORE).any(dim=-1)
+    logits = model.audio_logits(hidden[wanted]).float()  # (n, Q, rows)
+    targets = target[wanted]  # (n, Q)
+    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="none").view(targets.shape)
+    counts = (targets != IGNORE).sum(dim=0).clamp(min=1)
+    return losses.sum(dim=0) / counts
+
+
+def batch_loss(model: DeepTalkModel, batch: Batch, text_weight: float = 1.0, balance: bool = True) -> LossParts:
+    """Text loss + mean audio loss + balance loss. A stream without targets is left out, not counted as zero."""
+    output = model(**batch.model_inputs())
+    text = text_loss(model, output.hidden, batch.text_target)
+    audio = audio_loss(model, output.hidden, batch.code_target)
+    spread = model.balance_loss(output.routing, batch.mask)
+    total = model.config.balance_weight * spread if balance else 0.0 * spread
+    if text is not None:
+        total = total + text_weight * text
+    if audio is not None:
+        total = total + audio.mean()
+    return LossParts(total, text, audio, spread)
