@@ -12,7 +12,7 @@ from random import Random
 
 from minideeptalk.world.family import Family, Item
 from minideeptalk.world.numbers import number_words
-from minideeptalk.world.splits import SPLITS, hashed_split, pick, pick_different
+from minideeptalk.world.splits import hashed_split, pick, pick_different, sorted_into_splits
 from minideeptalk.world.vocabulary import LIST_WORDS, NAMES, OBJECTS
 
 ADD_LARGE = range(10, 90)
@@ -21,17 +21,11 @@ COMPARED = range(10, 100)
 LIST_LENGTHS = (2, 3, 4)
 
 
-def sorted_into_splits(combinations, split_rule) -> dict[str, tuple]:
-    """All combinations of a skill by split: `{"train": (...), "validation": (...), "test": (...)}`."""
-    pools: dict[str, list] = {split: [] for split in SPLITS}
-    for combination in combinations:
-        pools[split_rule(combination)].append(combination)
-    return {split: tuple(pool) for split, pool in pools.items()}
-
-
-# add: there are only 720 sums, so a fifth of them is held out to have 200 test questions.
 def add_split(combination: tuple) -> str:
-    """The split of a sum, whichever number is said first."""
+    """The split of a sum, whichever number is said first.
+
+    A fifth of the sums is held out for testing: there are only 720, and a tenth would not give 200 test questions.
+    """
     return hashed_split("add", combination, validation=0.1, test=0.2)
 
 
@@ -78,11 +72,12 @@ def make_lookup(rng: Random, split: str) -> Item:
 
 
 def word_list_split(words: tuple) -> str:
-    """The split of a list of words to be spoken: one rule for repeat, reverse and the speaking task.
+    """The split of a list of words: one rule for repeat, reverse and the speaking task.
 
-    So a held-out list is held out everywhere: no family makes the model say it in training.
+    A list and its mirror image go together, so a held-out list is held out everywhere: in training no user says it,
+    neither forwards nor to be reversed, and the model never has to.
     """
-    return hashed_split("word list", words)
+    return hashed_split("word list", min(words, words[::-1]))
 
 
 def _word_list(rng: Random, split: str) -> tuple[str, ...]:
@@ -130,7 +125,7 @@ _LIST_ANSWERS = sum(perm(len(LIST_WORDS), length) for length in LIST_LENGTHS)
 SPOKEN_FAMILIES = (
     Family("add", True, "exact", 1 / _SUM_ANSWERS, "MMLU (arithmetic)", make_add, add_split),
     Family("lookup", True, "exact", 1 / 3, "BBH (tracking objects)", make_lookup, lookup_split),
-    Family("repeat", True, "exact", 1 / _LIST_ANSWERS, "BBH (instructions)", make_repeat, word_list_split),
-    Family("reverse", True, "exact", 1 / _LIST_ANSWERS, "BBH (order of words)", make_reverse, word_list_split),
+    Family("repeat", True, "exact", 1 / _LIST_ANSWERS, "BBH (algorithmic)", make_repeat, word_list_split),
+    Family("reverse", True, "exact", 1 / _LIST_ANSWERS, "BBH (algorithmic)", make_reverse, word_list_split),
     Family("compare", True, "exact", 1 / 2, "MMLU (arithmetic)", make_compare, compare_split),
 )

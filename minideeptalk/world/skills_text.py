@@ -13,10 +13,17 @@ from random import Random
 
 from minideeptalk.world.family import Family, Item
 from minideeptalk.world.numbers import number_words
-from minideeptalk.world.skills_spoken import sorted_into_splits
-from minideeptalk.world.splits import hashed_split, pick, pick_different
+from minideeptalk.world.splits import hashed_split, pick, pick_different, sorted_into_splits
 from minideeptalk.world.vocabulary import (
-    ANIMALS, CITIES, LIST_WORDS, NAMES, OBJECTS, PLACES, PLURALS, PREPOSITIONS, VERBS,
+    ANIMALS,
+    CITIES,
+    LIST_WORDS,
+    NAMES,
+    OBJECTS,
+    PLACES,
+    PLURALS,
+    PREPOSITIONS,
+    VERBS,
 )
 
 SORTED = range(20)
@@ -37,7 +44,7 @@ def _number_sets() -> dict[str, tuple]:
 def make_sort(rng: Random, split: str) -> Item:
     """`sort nine two five` -> `two five nine`."""
     numbers = pick(rng, _number_sets()[split])
-    words = tuple(number_words(number)[0] for number in numbers)
+    words = tuple(number_words(number)[0] for number in numbers)  # below twenty a number is one word
     return Item("sort", ("sort", *pick_different(rng, words, 3)), words, None, numbers)
 
 
@@ -86,7 +93,7 @@ def make_facts(rng: Random, split: str) -> Item:
 
 
 def grammar_split(combination: tuple) -> str:
-    """The split of (subject, preposition, distractor, verb), whichever of the nouns are plural."""
+    """The split of (subject, preposition, distractor, verb), whichever of the two nouns are plural."""
     return hashed_split("grammar", combination)
 
 
@@ -109,24 +116,23 @@ def make_grammar(rng: Random, split: str) -> Item:
     return Item("grammar", question, forms[not singular], forms[singular], frame)
 
 
-# attitude -> (good for whoever has it when the animal is there?, ending when glad, ending when sorry)
-ATTITUDES = {
-    "loves": (True, "laughs", "weeps"),
-    "likes": (True, "smiles", "cries"),
-    "hates": (False, "laughs", "weeps"),
-    "fears": (False, "smiles", "cries"),
-}
-EVENTS = {"comes": True, "returns": True, "leaves": False, "vanishes": False}  # is the animal there at the end?
+# strength of the feeling: (attitudes to a welcome and an unwelcome animal, endings when glad and when sorry)
+FEELINGS = {"strong": (("loves", "hates"), ("laughs", "weeps")), "mild": (("likes", "fears"), ("smiles", "cries"))}
+EVENTS = (("comes", "leaves"), ("returns", "vanishes"))  # the animal is there at the end, or is not
 
 
 def story_split(combination: tuple) -> str:
-    """The split of (name, attitude, animal, event)."""
+    """The split of (name, animal, strength of the feeling, pair of events).
+
+    The four plots that differ only in whether the animal is welcome and whether it stays are on the same side. Else
+    a word that leans to one ending in training would, by subtraction, lean to the other one in the test.
+    """
     return hashed_split("story", combination)
 
 
 @cache
 def _plots() -> dict[str, tuple]:
-    return sorted_into_splits(product(NAMES, ATTITUDES, ANIMALS, EVENTS), story_split)
+    return sorted_into_splits(product(NAMES, ANIMALS, FEELINGS, range(len(EVENTS))), story_split)
 
 
 def make_story(rng: Random, split: str) -> Item:
@@ -135,15 +141,25 @@ def make_story(rng: Random, split: str) -> Item:
     Neither the attitude nor the event tells the ending, only both together do, and each ending is right as often as
     it is wrong.
     """
-    name, attitude, animal, event = plot = pick(rng, _plots()[split])
+    name, animal, strength, event = plot = pick(rng, _plots()[split])
     other = pick(rng, NAMES)
     while other == name:
         other = pick(rng, NAMES)
-    question = (name, attitude, "the", animal, other, "has", "the", pick(rng, OBJECTS),
-                "then", "the", animal, event, "so", name)
-    wants_it_there, glad, sorry = ATTITUDES[attitude]
-    right, wrong = (glad, sorry) if wants_it_there == EVENTS[event] else (sorry, glad)
+    attitudes, endings = FEELINGS[strength]
+    unwelcome, absent = pick(rng, (0, 1)), pick(rng, (0, 1))
+    question = (name, attitudes[unwelcome], "the", animal, other, "has", "the", pick(rng, OBJECTS),
+                "then", "the", animal, EVENTS[event][absent], "so", name)
+    glad, sorry = endings
+    right, wrong = (glad, sorry) if unwelcome == absent else (sorry, glad)
     return Item("story", question, (right,), (wrong,), plot)
+
+
+def _shuffled(rng: Random, words: list[str]) -> list[str]:
+    """The words in random order (Fisher and Yates, in place); `rng.shuffle` may differ between Python versions."""
+    for last in range(len(words) - 1, 0, -1):
+        chosen = int(rng.random() * (last + 1))
+        words[last], words[chosen] = words[chosen], words[last]
+    return words
 
 
 def count_split(combination: tuple) -> str:
@@ -156,20 +172,11 @@ def make_count(rng: Random, split: str) -> Item:
     while True:
         counted = pick(rng, LIST_WORDS)
         number = 1 + int(rng.random() * (COUNTED_LENGTH - 1))
-        others = [counted]
-        while counted in others:
-            others = [pick(rng, LIST_WORDS) for _ in range(COUNTED_LENGTH - number)]
-        words = pick_order(rng, [counted] * number + others)
+        rest = [word for word in LIST_WORDS if word != counted]
+        others = [pick(rng, rest) for _ in range(COUNTED_LENGTH - number)]
+        words = _shuffled(rng, [counted] * number + others)
         if count_split((counted, *words)) == split:
             return Item("count", ("count", counted, "in", *words), number_words(number), None, (counted, *words))
-
-
-def pick_order(rng: Random, words: list[str]) -> list[str]:
-    """The words in random order (Fisher-Yates, in place)."""
-    for last in range(len(words) - 1, 0, -1):
-        chosen = int(rng.random() * (last + 1))
-        words[last], words[chosen] = words[chosen], words[last]
-    return words
 
 
 TEXT_FAMILIES = (

@@ -7,7 +7,7 @@ name and the object of a question), and a hash of the combination alone decides 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from random import Random
 
@@ -30,6 +30,14 @@ def hashed_split(key: str, combination: Iterable, validation: float = 0.1, test:
     if place < test:
         return "test"
     return "validation" if place < test + validation else "train"
+
+
+def sorted_into_splits(combinations: Iterable, split_rule: Callable[[tuple], str]) -> dict[str, tuple]:
+    """All combinations of a skill by split: `{"train": (...), "validation": (...), "test": (...)}`."""
+    pools: dict[str, list] = {split: [] for split in SPLITS}
+    for combination in combinations:
+        pools[split_rule(combination)].append(combination)
+    return {split: tuple(pool) for split, pool in pools.items()}
 
 
 def check_split(split: str) -> None:

@@ -2,7 +2,8 @@
 
 One token is one word. Speech then never outlasts its text: the text row of a step can run ahead of the 80 ms of
 sound that belongs to it, as in the paper's models. Words that are spoken were chosen to sound different: there is no
-`to` beside `two`, no `for` beside `four`, no `read` beside `red`.
+`to` beside `two`, no `for` beside `four`, no `read` beside `red`. A few pairs are one sound apart (ten and ben, hat and
+cat, two and who): close enough to be a test of hearing, far enough for every voice to keep them apart.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ STORY_WORDS = (
 TEXT_QUESTION_WORDS = ("where", "of", "city", "in", "a", "tell", "me", "sort", "count")
 INSTRUCTIONS = ("transcribe", "speak", "answer", "style")  # for task prompts; no text skill uses them
 
-SPEAKABLE = NUMBER_WORDS[1:] + NAMES + LIST_WORDS  # `zero` is no answer to any spoken question
+SPEAKABLE = NUMBER_WORDS[1:] + NAMES + LIST_WORDS  # `zero` is never spoken, `ten` only in texts of the speaking task
 
 
 def spoken_words() -> tuple[str, ...]:
