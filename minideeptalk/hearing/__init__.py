@@ -1,0 +1,14 @@
+"""Listening: the ear that belongs to the model, and the judges that examine it and share nothing with it."""
+
+from minideeptalk.hearing.ctc import best_path, collapse, compress, ctc_loss
+from minideeptalk.hearing.ear import Ear, Heard
+from minideeptalk.hearing.judge import Judge
+from minideeptalk.hearing.metrics import character_error_rate, edit_distance, word_error_rate
+from minideeptalk.hearing.style_judge import StyleJudge, train_style_judge
+from minideeptalk.hearing.train_ear import train_ear
+from minideeptalk.hearing.train_judge import train_judge
+
+__all__ = [
+    "Ear", "Heard", "Judge", "StyleJudge", "best_path", "character_error_rate", "collapse", "compress", "ctc_loss",
+    "edit_distance", "train_ear", "train_judge", "train_style_judge", "word_error_rate",
+]

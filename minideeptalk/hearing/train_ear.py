@@ -1,0 +1,69 @@
+"""Training of the ear: CTC on words plus a little of the speaking style; afterwards it is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from minideeptalk.config import STYLES, EarConfig
+from minideeptalk.hearing.batches import FRAMES_PER_SECOND, bucketed, mask_patches, one_cycle, pad_mels
+from minideeptalk.hearing.ctc import ctc_loss
+from minideeptalk.hearing.ear import Ear, normalise
+from minideeptalk.hearing.judge import as_tensor
+from minideeptalk.speech.corpus import Corpus
+from minideeptalk.speech.features import LogMel
+
+
+def corpus_mels(corpus: Corpus) -> list[torch.Tensor]:
+    """Log-mel `(frames, 80)` of every utterance of a corpus."""
+    log_mel = LogMel()
+    with torch.no_grad():
+        return [log_mel(as_tensor(corpus.waveform(i))) for i in range(len(corpus))]
+
+
+def train_ear(
+    corpus: Corpus, words: tuple[str, ...], config: EarConfig | None = None, seed: int = 7,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Ear:
+    """Train an ear on spoken questions.
+
+    Args:
+        corpus: questions in the user voices and all styles.
+        words: the words it can write; words never spoken in the corpus are simply never heard.
+        config: size, updates, batch, learning rate and weight of the style loss.
+        seed: of the weights, the order and the masks.
+        progress: called with (update, updates, loss) after each update.
+
+    Returns:
+        The frozen ear.
+    """
+    config = config or EarConfig()
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    ear = Ear(words, config)
+    mels = [normalise(mel) for mel in corpus_mels(corpus)]
+    requests = [corpus.request(i) for i in range(len(corpus))]
+    label = {word: index + 1 for index, word in enumerate(words)}
+    targets = [[label[word] for word in request.words] for request in requests]
+    styles = torch.tensor([STYLES.index(request.style) for request in requests])
+    optimizer = torch.optim.AdamW(ear.parameters(), lr=config.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: one_cycle(update, config.updates))
+    batches = bucketed([len(mel) for mel in mels], config.batch_seconds * FRAMES_PER_SECOND, generator)
+    ear.train()
+    for update in range(config.updates):
+        batch = next(batches)
+        mel, lengths = pad_mels([mels[i] for i in batch])
+        states, lengths = ear(mask_patches(mel, generator), lengths)
+        log_probabilities = ear.word_log_probabilities(states)
+        style_logits = ear.style_logits(states, log_probabilities, lengths)
+        loss = ctc_loss(log_probabilities, lengths, [targets[i] for i in batch])
+        loss = loss + config.style_weight * torch.nn.functional.cross_entropy(style_logits, styles[batch])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(ear.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if progress:
+            progress(update + 1, config.updates, float(loss.detach()))
+    return ear.freeze()

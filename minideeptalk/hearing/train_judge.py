@@ -1,0 +1,57 @@
+"""Training of the judge: CTC on characters, on original recordings only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from minideeptalk.config import JudgeConfig
+from minideeptalk.hearing.batches import bucketed, mask_patches, one_cycle, pad_mels
+from minideeptalk.hearing.ctc import ctc_loss
+from minideeptalk.hearing.judge import Judge, as_tensor, spell
+from minideeptalk.speech.corpus import Corpus
+
+FEATURE_RATE = 100  # the judge's own frames a second
+
+
+def train_judge(
+    corpora: Sequence[Corpus], config: JudgeConfig | None = None, seed: int = 101,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Judge:
+    """Train a judge on original speech.
+
+    Args:
+        corpora: synthesised corpora (user voices and the assistant's, sentences and short answers). The judge must
+            have heard the lengths it will grade: trained on sentences only, it misreads short answers.
+        config: size, updates, batch and learning rate.
+        seed: choose another one than the ear's.
+        progress: called with (update, updates, loss) after each update.
+
+    Returns:
+        The frozen judge.
+    """
+    config = config or JudgeConfig()
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    judge = Judge(config)
+    with torch.no_grad():
+        features = [judge.features(as_tensor(corpus.waveform(i))) for corpus in corpora for i in range(len(corpus))]
+    targets = [spell(" ".join(corpus.request(i).words)) for corpus in corpora for i in range(len(corpus))]
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=config.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: one_cycle(update, config.updates))
+    batches = bucketed([len(mel) for mel in features], config.batch_seconds * FEATURE_RATE, generator)
+    judge.train()
+    for update in range(config.updates):
+        batch = next(batches)
+        mel, lengths = pad_mels([features[i] for i in batch])
+        log_probabilities, lengths = judge(mask_patches(mel, generator, max_frames=12), lengths)
+        loss = ctc_loss(log_probabilities, lengths, [targets[i] for i in batch])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if progress:
+            progress(update + 1, config.updates, float(loss.detach()))
+    return judge.eval().requires_grad_(False)
