@@ -13,7 +13,7 @@ from random import Random
 
 from minideeptalk.world.family import Family, Item
 from minideeptalk.world.numbers import number_words
-from minideeptalk.world.splits import hashed_split, pick, pick_different, sorted_into_splits
+from minideeptalk.world.splits import hashed_split, pick, pick_different, rotated_split, sorted_into_splits
 from minideeptalk.world.vocabulary import (
     ANIMALS,
     CITIES,
@@ -127,7 +127,8 @@ def story_split(combination: tuple) -> str:
     The four plots that differ only in whether the animal is welcome and whether it stays are on the same side. Else
     a word that leans to one ending in training would, by subtraction, lean to the other one in the test.
     """
-    return hashed_split("story", combination)
+    name, animal, strength, event = combination
+    return rotated_split(NAMES.index(name), 2 * ANIMALS.index(animal), tuple(FEELINGS).index(strength), 5 * event)
 
 
 @cache

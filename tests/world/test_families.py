@@ -107,6 +107,14 @@ def test_held_out_name_object_pairs_are_never_told_in_training_not_even_unasked(
         assert all(split_of("lookup", pair) == "train" for pair in pairs)
 
 
+def test_in_each_split_every_name_and_object_is_asked_for_equally_often():
+    names, objects = (sorted({item.combination[part] for item in drawn("lookup", "train")}) for part in (0, 1))
+    for split, count in (("train", 8), ("validation", 1), ("test", 1)):
+        found = [(name, thing) for name in names for thing in objects if split_of("lookup", (name, thing)) == split]
+        assert Counter(name for name, _ in found) == dict.fromkeys(names, count)
+        assert Counter(thing for _, thing in found) == dict.fromkeys(objects, count)
+
+
 def test_held_out_word_lists_are_neither_said_nor_heard_in_training():
     for name in ("repeat", "reverse"):
         for item in drawn(name, "train"):
@@ -142,6 +150,8 @@ def test_each_fact_is_trained_in_two_phrasings_and_tested_in_a_third():
 def test_both_story_sentences_are_needed_and_all_their_pairs_are_trained():
     plots = {(item.question[1], item.question[-3]) for item in drawn("story", "train")}
     assert len(plots) == 4 * 4
+    held_out = {item.combination for item in drawn("story", "test")}
+    assert set(Counter(name for name, *_ in held_out).values()) == {2}  # every name is tested
 
 
 def guess_scores(name, guess, count=6000):
