@@ -39,7 +39,7 @@ def build_shard(requests: list[dict], stem: Path) -> None:
         times.append({"words": [_rounded(span) for span in utterance.words],
                       "phonemes": [_rounded(span) for span in utterance.phonemes]})
     tensors = {"samples": np.concatenate(samples), "offsets": np.array(offsets, dtype=np.int64)}
-    draft = stem.with_suffix(".draft")
+    draft = stem.with_suffix(f".{os.getpid()}.draft")  # two builders of one corpus must not share it
     save_file(tensors, draft)
     os.replace(draft, stem.with_suffix(".safetensors"))
     draft.write_text(json.dumps(times, ensure_ascii=False), encoding="utf-8")

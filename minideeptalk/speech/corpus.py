@@ -96,7 +96,8 @@ class Corpus:
     def waveform(self, index: int) -> np.ndarray:
         """The sound: (N,) float32 at 16 kHz."""
         samples, offsets, _, place = self._locate(index)
-        return samples[offsets[place] : offsets[place + 1]].astype(np.float32) / 32767
+        begin, end = int(offsets[place]), int(offsets[place + 1])
+        return samples[begin:end].astype(np.float32) / 32767
 
     def duration(self, index: int) -> float:
         """Seconds of one utterance, without reading it."""
@@ -123,10 +124,11 @@ class Corpus:
         shard, place = divmod(index % len(self), SHARD_SIZE)
         return *self._read_shard(shard), place
 
-    def _open_shard(self, shard: int) -> tuple[np.ndarray, np.ndarray, list]:
+    def _open_shard(self, shard: int) -> tuple:
+        """Sound as a slice that reads from disk when indexed, where each utterance begins in it, and the times."""
         stem = _stem(self.folder, shard)
-        with safe_open(stem.with_suffix(".safetensors"), framework="numpy") as file:
-            samples, offsets = file.get_tensor("samples"), file.get_tensor("offsets")
+        file = safe_open(stem.with_suffix(".safetensors"), framework="numpy")
+        samples, offsets = file.get_slice("samples"), file.get_tensor("offsets")
         return samples, offsets, json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
 
 
@@ -182,7 +184,7 @@ def _make_shard(job: tuple[Path, list[Request]]) -> int:
     stem, requests = job
     if stem.with_suffix(".json").exists():
         return len(requests)
-    order = stem.with_suffix(".requests")
+    order = stem.with_suffix(f".{os.getpid()}.requests")
     order.write_text(json.dumps([asdict(request) for request in requests]), encoding="utf-8")
     root = str(Path(__file__).resolve().parents[2])  # so that the child finds this very package
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
@@ -190,7 +192,7 @@ def _make_shard(job: tuple[Path, list[Request]]) -> int:
     command = [sys.executable, "-m", "minideeptalk.speech.build_shard", str(order), str(stem)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     if result.returncode != 0:
-        last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        last = (result.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("minideeptalk.errors.LearnerError: ")
         raise LearnerError("a shard of speech", f"exit status {result.returncode} for {stem.name}", cause=last,
                            next_step=f"run it by hand to see more: {' '.join(command)}")
     order.unlink()
@@ -208,6 +210,6 @@ def _write_card(folder: Path, requests: list[Request], shards: int) -> None:
             samples += int(file.get_tensor("offsets")[-1])
     card = {"version": VERSION, "sample_rate": SAMPLE_RATE, "seconds": samples / SAMPLE_RATE,
             "sha256": digest.hexdigest(), "requests": [asdict(request) for request in requests]}
-    draft = folder / "corpus.draft"
+    draft = folder / f"corpus.{os.getpid()}.draft"
     draft.write_text(json.dumps(card), encoding="utf-8")
     os.replace(draft, folder / "corpus.json")

@@ -45,7 +45,7 @@ class LogMel(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.spectrogram = torchaudio.transforms.Spectrogram(FFT_SIZE, hop_length=HOP, power=1.0, center=False)
+        self.register_buffer("window", torch.hann_window(FFT_SIZE), persistent=False)  # follows .to(device), is not saved
         self.register_buffer("filters", _filter_bank().clone(), persistent=False)
 
     @torch.no_grad()
@@ -54,7 +54,8 @@ class LogMel(torch.nn.Module):
         if waveform.shape[-1] < HOP:
             raise LearnerError(f"at least {HOP} samples (20 ms)", f"{waveform.shape[-1]}")
         padded = torch.nn.functional.pad(waveform, (_EDGE, _EDGE))  # (..., N + 704)
-        magnitude = self.spectrogram(padded)  # (..., 513, F)
+        magnitude = torchaudio.functional.spectrogram(padded, 0, self.window, FFT_SIZE, HOP, FFT_SIZE, power=1.0,
+                                                      normalized=False, center=False)  # (..., 513, F)
         mel = magnitude.transpose(-1, -2) @ self.filters  # (..., F, 80)
         return mel.clamp_min(FLOOR).log()
 

@@ -14,6 +14,7 @@ from minideeptalk.speech.utterance import Span, Utterance
 
 FADE_SECONDS = 0.003  # at each cut, against clicks
 LEAD_SECONDS = 0.005  # kept before the first sound of a word, so that its attack is whole
+PHONEME_LEAD_SECONDS = 0.012  # fricatives are heard up to 11 ms before espeak-ng reports them
 QUIET = 0.004  # root mean square below which a 5 ms window counts as silence
 WINDOW = 80  # samples of 5 ms
 
@@ -50,10 +51,18 @@ def place_on_grid(utterance: Utterance, step_seconds: float = STEP_SECONDS) -> U
 
 
 def _word_pieces(utterance: Utterance) -> list[tuple[int, int]]:
-    """First and last sample of each word, without the silence around it."""
-    starts = [round(word.start * SAMPLE_RATE) for word in utterance.words]
-    limits = [*starts[1:], len(utterance.waveform)]
-    return [_sounding(utterance.waveform, start, limit) for start, limit in zip(starts, limits)]
+    """First and last sample of each word, without the silence around it.
+
+    The first phoneme says where to look: between the word's event and its first phoneme may lie the last of the word before.
+    """
+    starts = [word.start for word in utterance.words]
+    limits = [*starts[1:], utterance.seconds]
+    pieces = []
+    for start, limit in zip(starts, limits):
+        first = next((p.start for p in utterance.phonemes if start - 1e-6 <= p.start < limit), start)
+        begin = max(start, first - PHONEME_LEAD_SECONDS)
+        pieces.append(_sounding(utterance.waveform, round(begin * SAMPLE_RATE), round(limit * SAMPLE_RATE)))
+    return pieces
 
 
 def _sounding(waveform: np.ndarray, start: int, limit: int) -> tuple[int, int]:

@@ -53,13 +53,13 @@ class Style:
 
 
 USER_VOICES: tuple[Voice, ...] = (
-    Voice("amy", "en-us+f2", "female", "American"),
+    Voice("amy", "en-us+f2", "female", "American", pitch_scale=0.95),
     Voice("bob", "en-us+m3", "male", "American"),
-    Voice("rose", "en-gb-x-rp+f4", "female", "Received Pronunciation"),
-    Voice("ian", "en-gb-scotland+m1", "male", "Scottish"),
-    Voice("tony", "en-us-nyc+m7", "male", "New York"),
-    Voice("joy", "en-029+f5", "female", "Caribbean"),
-    Voice("ted", "en-gb-x-gbclan+m2", "male", "Lancashire"),
+    Voice("rose", "en-gb-x-rp+f4", "female", "Received Pronunciation", pitch_scale=0.9, rate_scale=1.05),
+    Voice("ian", "en-gb-scotland+m1", "male", "Scottish", pitch_scale=1.15, rate_scale=0.95),
+    Voice("tony", "en-us-nyc+m7", "male", "New York", rate_scale=1.05),
+    Voice("joy", "en-029+f5", "female", "Caribbean", pitch_scale=1.1),
+    Voice("ted", "en-gb-x-gbclan+m2", "male", "Lancashire", pitch_scale=0.85, rate_scale=0.95),
 )
 HELD_OUT_VOICE = Voice("wendy", "en-gb-x-gbcwmd+f1", "female", "West Midlands")
 ASSISTANT_VOICE = Voice("assistant", "en-us+f3", "female", "American")
