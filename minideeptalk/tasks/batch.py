@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from minideeptalk.tasks.examples import IGNORE, Example, Modality
+from minideeptalk.experts.recorder import Modality
+from minideeptalk.tasks.examples import IGNORE, Example
 
 
 @dataclass

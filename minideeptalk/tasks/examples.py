@@ -10,24 +10,14 @@ Axes: T steps, Q codec streams, F codec frames of the spoken answer, N heard fra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import torch
 
 from minideeptalk.errors import LearnerError
+from minideeptalk.experts.recorder import Modality
 from minideeptalk.model import AudioToken, DeepTalkConfig, delay, delays
 
 IGNORE = -100
-
-
-class Modality(IntEnum):
-    """What a step carries; the load recorder counts experts by it."""
-
-    PADDING = -1
-    TEXT_PROMPT = 0
-    AUDIO_PROMPT = 1
-    TEXT_ANSWER = 2
-    SPOKEN_ANSWER = 3
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,125 @@
+"""What the model hears and says, on held-out material: recognition, spoken questions, speaking, style.
+
+Speech is examined by a frozen judge against the *requested* text, never against the model's own text stream, and every
+number has its ceiling beside it: the same judge on original recordings that went through the codec.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import torch
+
+from minideeptalk.config import EvaluationConfig
+from minideeptalk.evaluation.text_skills import answers_right
+from minideeptalk.hearing.metrics import word_error_rate
+from minideeptalk.inference.decoding import Answer, answer_in_text, speak
+from minideeptalk.model import AudioToken
+from minideeptalk.tasks import ExampleBuilder, SpokenQuestion, SpokenSet
+from minideeptalk.world import FAMILIES, SPEAKABLE
+
+
+@dataclass
+class Examiners:
+    """The frozen helpers that turn codes into sound and judge it: codec, judge of words, judge of style."""
+
+    codec: object
+    judge: object
+    style_judge: object
+
+    def sounds(self, answers: list[Answer]) -> list[torch.Tensor]:
+        """Waveforms of spoken answers; silence of one step where nothing was said."""
+        return [self.codec.decode(answer.codes) if len(answer.codes) else torch.zeros(self.codec.step_samples)
+                for answer in answers]
+
+
+def recognition(model, builder: ExampleBuilder, questions: list[SpokenQuestion]) -> dict[str, float]:
+    """`asr_wer` of the model's transcripts and `ear_wer` of the ear alone."""
+    prompts = [builder.heard_prompt(question.frames, AudioToken.TRANSCRIBE) for question in questions]
+    written = [answer.words for answer in answer_in_text(model, builder, prompts)]
+    references = [question.item.question for question in questions]
+    return {"asr_wer": word_error_rate(references, written),
+            "ear_wer": word_error_rate(references, [question.heard for question in questions])}
+
+
+def spoken_questions(model, builder: ExampleBuilder, examiners: Examiners, questions: list[SpokenQuestion]) -> dict:
+    """Spoken questions answered in text and aloud, by exact match, with chance and the same questions typed.
+
+    Returns:
+        `spoken_qa_text`, `spoken_qa_speech`, `typed` and `chance`, and the first two `by_family`.
+    """
+    written = answers_right(model, builder, [builder.answer_in_text(q.frames, q.item.answer) for q in questions])
+    typed = answers_right(model, builder, [builder.chat(q.item.question, q.item.answer) for q in questions])
+    answers = speak(model, builder, [builder.heard_prompt(q.frames, AudioToken.ANSWER) for q in questions])
+    transcripts = examiners.judge.transcribe(examiners.sounds(answers))
+    spoken = [text.split() == list(q.item.answer) for text, q in zip(transcripts, questions)]
+    said = [tuple(answer.words) == q.item.answer for answer, q in zip(answers, questions)]
+
+    def by_family(solved):
+        rows = {}
+        for question, right in zip(questions, solved):
+            rows.setdefault(question.item.family, []).append(right)
+        return {family: sum(row) / len(row) for family, row in rows.items()}
+
+    return {
+        "spoken_qa_text": sum(written) / len(written), "spoken_qa_speech": sum(spoken) / len(spoken),
+        "text_beside_speech": sum(said) / len(said), "typed": sum(typed) / len(typed),
+        "chance": sum(FAMILIES[q.item.family].chance for q in questions) / len(questions),
+        "by_family": {"text": by_family(written), "speech": by_family(spoken)},
+    }
+
+
+def speaking_wer(model, builder: ExampleBuilder, examiners: Examiners, texts: list[tuple[tuple[str, ...], str]]) -> float:
+    """Word error rate of requested (words, style) pairs, said by the model and read by the judge."""
+    prompts = [builder.text_prompt(["say", *words], AudioToken[f"SAY_{style.upper()}"]) for words, style in texts]
+    transcripts = examiners.judge.transcribe(examiners.sounds(speak(model, builder, prompts)))
+    return word_error_rate([words for words, _ in texts], transcripts)
+
+
+def speaking(model, builder: ExampleBuilder, examiners: Examiners, train: SpokenSet, test: SpokenSet,
+             count: int, seed: int = 0) -> dict[str, float]:
+    """Speaking on texts that were trained and on word combinations that never were, of the same lengths, and the ceiling.
+
+    Returns:
+        `trained` and `unseen` WER, `codec_wer` (originals through the codec) and `judge_wer` is left to the caller.
+    """
+    rng = random.Random(seed)
+    unseen = test.replies[:count]
+    by_length: dict[int, list] = {}
+    for reply in train.replies:
+        if all(word in SPEAKABLE for word in reply.words):
+            by_length.setdefault(len(reply.words), []).append(reply)
+    trained = [rng.choice(by_length[len(reply.words)]) for reply in unseen]
+    originals = [examiners.codec.decode(reply.codes) for reply in unseen]
+    return {
+        "trained": speaking_wer(model, builder, examiners, [(reply.words, reply.style) for reply in trained]),
+        "unseen": speaking_wer(model, builder, examiners, [(reply.words, reply.style) for reply in unseen]),
+        "codec_wer": word_error_rate([reply.words for reply in unseen], examiners.judge.transcribe(originals)),
+    }
+
+
+def style(model, builder: ExampleBuilder, examiners: Examiners, questions: list[SpokenQuestion],
+          replies: list) -> dict[str, float]:
+    """Style of a question named (`recognised`) and copied in the answer (`mirrored`), with the style judge's `ceiling`."""
+    named = answers_right(model, builder, [builder.name_style(q.frames, q.style) for q in questions])
+    prompts = [builder.heard_prompt(q.frames, AudioToken.MIRROR) for q in questions]
+    heard = examiners.style_judge.classify(examiners.sounds(speak(model, builder, prompts)))
+    ceiling = examiners.style_judge.classify([examiners.codec.decode(reply.codes) for reply in replies])
+    return {
+        "recognised": sum(named) / len(named),
+        "mirrored": sum(found == q.style for found, q in zip(heard, questions)) / len(questions),
+        "ceiling": sum(found == reply.style for found, reply in zip(ceiling, replies)) / len(replies),
+    }
+
+
+def evaluate_speech(model, builder: ExampleBuilder, examiners: Examiners, train: SpokenSet, test: SpokenSet,
+                    config: EvaluationConfig) -> dict:
+    """Every spoken ability: the parts of a run record's `metrics` that need sound."""
+    questions = test.questions[:config.spoken_questions]
+    return {
+        "recognition": recognition(model, builder, questions),
+        "questions": spoken_questions(model, builder, examiners, questions),
+        "speaking": speaking(model, builder, examiners, train, test, config.spoken_answers),
+        "style": style(model, builder, examiners, questions, test.replies[:len(questions)]),
+    }
