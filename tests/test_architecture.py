@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "minideeptalk"
 
 # The rooms, from the one that knows nothing to the one that may know all: a room imports only rooms above it.
+# `data_samples` lives at the root for readers and is installed inside the package.
 ROOMS = ("errors", "config", "data_samples", "world", "speech", "codec", "hearing", "model", "experts", "tasks", "inference", "evaluation",
          "records", "training", "baselines", "viz", "benchmarks", "teaching", "cli")
-# `data_samples` lives at the root for readers and is installed inside the package.
 ENTRIES = ("__init__", "__main__")  # the public API and `python -m`, which may name any room
 
 # Where a room must not know what stands above it, and why.
