@@ -18,7 +18,7 @@
     range.max = steps.length - 1;
     range.value = specification.active || 0;
     function name() {
-      output.textContent = prefix + steps[range.value].label;
+      output.textContent = prefix + (steps[range.value].value || steps[range.value].label);
       range.setAttribute("aria-valuetext", output.textContent);
     }
     range.addEventListener("input", function () {

@@ -11,7 +11,7 @@ from minideeptalk.records.abilities import percent
 from minideeptalk.viz.style import BLUE, INK, MARKERS, VERMILLION, covered_families, finish, join_words, stages_in_order
 
 PREFIX = "text_accuracy/"
-GROUPS = (("covered by after-training", BLUE, "solid"), ("not covered", VERMILLION, "dash"))
+GROUPS = (("covered", BLUE, "solid"), ("uncovered", VERMILLION, "dash"))  # by the text of after-training
 
 
 def forgetting_curve(record: Mapping) -> go.Figure:
@@ -34,10 +34,10 @@ def forgetting_curve(record: Mapping) -> go.Figure:
     figure = go.Figure()
     covered = covered_families(record)
     for (label, colour, dash), members in zip(GROUPS, _split(series, covered), strict=True):
-        for family in members:
-            figure.add_trace(_family_line(family, series[family], colour, dash, MARKERS[list(series).index(family) % len(MARKERS)]))
         if members:
             figure.add_trace(_mean_line(label, [series[family] for family in members], colour, dash))
+        for family in members:
+            figure.add_trace(_family_line(family, series[family], colour, dash, MARKERS[list(series).index(family) % len(MARKERS)]))
     figure.update_xaxes(range=[-0.05, len(stages) + 0.05], tickvals=[place + 0.5 for place in range(len(stages))],
                         ticktext=[stage.replace("-", "<br>") for stage in stages], showgrid=False, tickangle=0)
     for boundary in range(1, len(stages)):
@@ -96,8 +96,8 @@ def _mean_line(label, members, colour, dash) -> go.Scatter:
     for place in places:
         values = [y for points in members for x, y in points if x == place]
         means.append(sum(values) / len(values))
-    return go.Scatter(x=places, y=means, name=f"mean, {label}", mode="lines", line={"color": colour, "width": 4, "dash": dash},
-                      hovertemplate=f"mean, {label} " + "%{y:.0%}<extra></extra>")
+    return go.Scatter(x=places, y=means, name=f"mean {label}", mode="lines", line={"color": colour, "width": 4, "dash": dash},
+                      hovertemplate=f"mean {label} " + "%{y:.0%}<extra></extra>")
 
 
 def _dumbbells(label, families, text, colour, dash) -> list[go.Scatter]:
@@ -116,7 +116,7 @@ def _dumbbells(label, families, text, colour, dash) -> list[go.Scatter]:
 
 def _curve_alt(series, stages, covered) -> str:
     ends = []
-    for label, members in zip(("covered", "uncovered"), _split(series, covered), strict=True):
+    for (label, _, _), members in zip(GROUPS, _split(series, covered), strict=True):
         if members:
             best = sum(max(y for _, y in series[family]) for family in members) / len(members)
             last = sum(series[family][-1][1] for family in members) / len(members)

@@ -63,7 +63,7 @@ def _section(name: str, title: str, body: str) -> str:
 
 def _opening(record: Mapping, clips: Sequence[AudioClip]) -> str:
     bubbles = "".join(_bubble(role, clip) for role in ("question", "answer") for clip in clips if clip.role == role)
-    tiles = "".join(f"<li><span>{name}</span><strong>{value}</strong><span class=\"soft\">{beside}</span></li>"
+    tiles = "".join(f"<li><strong>{value}</strong><span>{name}</span><span class=\"soft\">{beside}</span></li>"
                     for name, value, beside in _tiles(record))
     talk = f'<div class="talk">{bubbles}</div>' if bubbles else ""
     return (f'<header class="page"><p class="soft">minideeptalk · {escape(record["arm"])} · {record["size"]} · seed {record["seed"]}</p>'
@@ -73,7 +73,7 @@ def _opening(record: Mapping, clips: Sequence[AudioClip]) -> str:
 
 def _bubble(role: str, clip: AudioClip) -> str:
     words = escape(clip.transcript) or "(no words)"
-    return (f'<section class="bubble {role}"><h2 style="margin:0 0 .35rem;font-size:1.05rem">{escape(clip.title)}</h2>'
+    return (f'<section class="bubble {role}"><h2>{escape(clip.title)}</h2>'
             f'<p class="words">{words}</p>{player_html(clip)}{_beside(clip)}</section>')
 
 
@@ -86,8 +86,8 @@ def _beside(clip: AudioClip) -> str:
 def _tiles(record: Mapping) -> list[tuple[str, str, str]]:
     rows = {ability.field: ability for ability in abilities(record)}
     found = []
-    for field, name in (("spoken_qa_text", "spoken questions answered"), ("tts_wer.unseen", "words lost when speaking"),
-                        ("relative_text_drop.all", "text ability lost"), ("first_audio_ms.p50", "to the first sound")):
+    for field, name in (("spoken_qa_text", "of new spoken questions answered"), ("tts_wer.unseen", "of words wrong, speaking new texts"),
+                        ("relative_text_drop.all", "of text ability lost"), ("first_audio_ms.p50", "to the first sound of an answer")):
         ability = rows[field]
         beside = [f"{word} {ability.show(value)}" for word, value in (("chance", ability.chance), ("ceiling", ability.ceiling))
                   if value is not None]
@@ -108,7 +108,7 @@ def _forgotten(record: Mapping) -> str:
     curve = ""
     if any(row["name"].startswith(PREFIX) for row in record["curves"]):
         curve = embed.figure_html(forgetting_curve(record), "forgetting-curve", "Text accuracy over the stages, each drawn equally wide. "
-                                  "Thick lines are means; a tap on a name in the legend hides or shows its line.")
+                                  "Thick lines are means; the covered skills are those in the text of after-training.")
     families = embed.figure_html(forgetting_by_family(record), "forgetting-families", "Each text skill before (open) and after (filled).")
     return _section("forgotten", "What it forgot", f"<p>{_forgotten_sentence(record)}</p>{curve}{families}{forgetting_table(record)}")
 
@@ -152,7 +152,7 @@ def _clips(clips: Sequence[AudioClip]) -> str:
 def _latency(record: Mapping) -> str:
     if not record["metrics"]["first_audio_ms"]["parts"]:
         return ""
-    figure = embed.figure_html(latency_timeline(record), "latency", "The parts of the wait for the first sound, one after the other.")
+    figure = embed.figure_html(latency_timeline(record), "latency-timeline", "The parts of the wait for the first sound, one after the other.")
     return _section("latency", "How long it thinks", figure)
 
 

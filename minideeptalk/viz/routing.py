@@ -41,9 +41,9 @@ def routing_heat_map(record: Mapping, stages: Sequence[str] | None = None) -> go
     for number, modality in enumerate(MODALITIES, start=1):
         figure.add_trace(_heat(maps[stages[0]][number - 1], layers, experts, modality), row=number, col=1)
     _mark_audio_experts(figure, record, layers)
-    figure.update_layout(coloraxis=_scale(record), legend={"y": 1.16, "yanchor": "bottom"})
+    figure.update_layout(coloraxis=_scale(record), legend={"yref": "container", "y": 0.99}, margin={"t": 62})
     figure.update_yaxes(title={"text": "layer"}, autorange="reversed", dtick=1, showgrid=False, tickvals=layers)
-    figure.update_xaxes(showgrid=False, dtick=2 if experts > 12 else 1, tick0=0)
+    figure.update_xaxes(showgrid=False, dtick=2 if experts > 12 else 1, tick0=0, range=[-0.5, experts - 0.5])
     figure.update_xaxes(title={"text": "expert"}, row=2, col=1)
     if len(stages) > 1:
         figure.update_layout(sliders=[_slider(stages, maps)])
@@ -87,7 +87,7 @@ def _slider(stages, maps) -> dict:
     steps = []
     for stage in stages:
         words = {f"annotations[{number}].text": title for number, title in enumerate(_titles(stage))}
-        steps.append({"label": stage_code(stage), "method": "update", "args": [{"z": maps[stage]}, words, [0, 1]]})
+        steps.append({"label": stage_code(stage), "value": stage, "method": "update", "args": [{"z": maps[stage]}, words, [0, 1]]})
     return {"active": 0, "steps": steps, "currentvalue": {"prefix": "after stage "}, "pad": {"t": 150}, "x": 0, "len": 1,
             "font": {"color": INK}}
 

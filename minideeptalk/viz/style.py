@@ -36,7 +36,7 @@ def template() -> go.layout.Template:
         "margin": {"l": 8, "r": 12, "t": 28, "b": 8},
         "xaxis": axis,
         "yaxis": axis,
-        "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "xanchor": "left"},
+        "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0, "xanchor": "left", "font": {"size": 12}},
         "hovermode": "closest",
         "hoverlabel": {"bgcolor": "#202020", "font": {"color": "#ffffff"}},
         "coloraxis": {"colorscale": HEAT},

@@ -32,7 +32,7 @@ def abilities_table(record: Mapping) -> str:
 
 
 def forgetting_table(record: Mapping) -> str:
-    """HTML table of each text skill: covered by after-training or not, before, after, chance, and the share lost.
+    """HTML table of each text skill, with its mark if after-training covers it: before, after, chance, and the share lost.
 
     Args:
         record: a run record.
@@ -41,11 +41,11 @@ def forgetting_table(record: Mapping) -> str:
     text, drop = metrics["text_accuracy"], metrics["relative_text_drop"]
     for family, before in text["before"].items():
         lost = drop.get("by_family", {}).get(family)
-        rows.append(_row(escape(family), [
-            ("covered", "yes" if family in covered else "no"), ("before", percent(before)), ("after", percent(text["after"][family])),
+        rows.append(_row(f"{escape(family)} <small>{'covered' if family in covered else ''}</small>", [
+            ("before", percent(before)), ("after", percent(text["after"][family])),
             ("chance", percent(metrics["chance"]["text_accuracy"][family])), ("lost", percent(lost))]))
-    return _table("forgetting", "Text skills before and after learning to speak",
-                  ("skill", "covered", "before", "after", "chance", "lost"), rows)
+    return _table("forgetting", "Text skills before and after learning to speak; the text of after-training holds the covered ones",
+                  ("skill", "before", "after", "chance", "lost"), rows)
 
 
 def _reason(record: Mapping, name: str) -> str:

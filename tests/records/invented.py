@@ -2,6 +2,8 @@
 
 import math
 
+from minideeptalk.records import relative_text_drop
+
 STAGES = ("0-pretrain", "1-align", "2.1-audio-experts", "2.2-text-experts", "3-joint")
 FAMILIES = ("add", "lookup", "repeat", "reverse", "compare", "sort", "facts", "grammar", "story", "count")
 COVERED = ("add", "lookup", "repeat")
@@ -49,8 +51,7 @@ def invented_record():
         "peak_memory_mb": 1234.5,
         "budget": {"updates": 1350, "tokens": 1_500_000, "trainable": 2_000_000, "active": 800_000},
         "metrics": {
-            "relative_text_drop": {"all": 0.24, "covered": 0.03, "uncovered": 0.33,
-                                   "by_family": {family: 0.02 * number for number, family in enumerate(FAMILIES)}, "left_out": []},
+            "relative_text_drop": relative_text_drop(BEFORE, AFTER, CHANCE, COVERED),
             "text_accuracy": {"before": dict(BEFORE), "after": dict(AFTER)},
             "spoken_qa_text": 0.43, "spoken_qa_speech": 0.31, "asr_wer": 0.09, "ear_wer": 0.04,
             "tts_wer": {"trained": 0.21, "unseen": 0.47}, "codec_wer": 0.062, "judge_wer": 0.011,
