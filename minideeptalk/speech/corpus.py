@@ -190,9 +190,10 @@ def _make_shard(job: tuple[Path, list[Request]]) -> int:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
                    "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))}
     command = [sys.executable, "-m", "minideeptalk.speech.build_shard", str(order), str(stem)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        last = (result.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("minideeptalk.errors.LearnerError: ")
+        last = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        last = last.removeprefix("minideeptalk.errors.LearnerError: ")
         raise LearnerError("a shard of speech", f"exit status {result.returncode} for {stem.name}", cause=last,
                            next_step=f"run it by hand to see more: {' '.join(command)}")
     order.unlink()

@@ -19,8 +19,20 @@ from minideeptalk.errors import LearnerError
 from minideeptalk.speech.loudness import decibels, normalise_loudness
 from minideeptalk.speech.pitch import Pitch, pitch
 
-__all__ = ["LogMel", "Pitch", "decibels", "griffin_lim", "log_mel", "mel_inverse", "normalise_loudness", "pitch",
-           "resample", "FFT_SIZE", "FLOOR", "SILENCE"]
+__all__ = [
+    "FFT_SIZE",
+    "FLOOR",
+    "SILENCE",
+    "LogMel",
+    "Pitch",
+    "decibels",
+    "griffin_lim",
+    "log_mel",
+    "mel_inverse",
+    "normalise_loudness",
+    "pitch",
+    "resample",
+]
 
 FFT_SIZE = 1024
 FLOOR = 1e-2  # smallest mel magnitude; speech at -23 dBFS peaks near 10
@@ -39,13 +51,15 @@ class LogMel(torch.nn.Module):
     """Waveform to log-mel: (N,) or (B, N) -> (..., N // 320, 80), natural logarithm of the magnitude with a floor.
 
     Example:
+        >>> import torch
         >>> LogMel()(torch.zeros(16_000)).shape
         torch.Size([50, 80])
     """
 
     def __init__(self):
         super().__init__()
-        self.register_buffer("window", torch.hann_window(FFT_SIZE), persistent=False)  # follows .to(device), is not saved
+        # Buffers that are not persistent follow .to(device) and are not saved.
+        self.register_buffer("window", torch.hann_window(FFT_SIZE), persistent=False)
         self.register_buffer("filters", _filter_bank().clone(), persistent=False)
 
     @torch.no_grad()
@@ -78,8 +92,8 @@ def _pseudo_inverse() -> torch.Tensor:
 def mel_inverse(mel: torch.Tensor, refinements: int = 8) -> torch.Tensor:
     """Log-mel (..., F, 80) to a magnitude spectrogram (..., F, 513) that is nowhere negative.
 
-    80 numbers cannot say 513, so there are many answers. The start is the pseudo-inverse with its negative part cut off;
-    each refinement multiplies by the ratio of wanted to present energy (the update of non-negative factorisation).
+    80 numbers cannot say 513, so there are many answers. The start is the pseudo-inverse with its negative part cut
+    off; each refinement multiplies by the ratio of wanted to present energy (the update of non-negative factorisation).
     """
     filters = _filter_bank().to(mel.device)  # (513, 80)
     wanted = mel.exp()  # (..., F, 80)

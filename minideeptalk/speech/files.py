@@ -28,32 +28,40 @@ def read_audio(path: str | Path, longest_seconds: float = LONGEST_SECONDS) -> np
         LearnerError: a file that is missing, not audio, empty, silent (below -60 dBFS), or too long.
     """
     path = Path(path)
-    if not path.is_file():
-        raise LearnerError("an audio file", f"{path}, which is not there" if not path.exists() else f"the folder {path}",
-                           cause="a mistyped path, or another working folder", next_step=f"look into {path.parent}")
-    if path.stat().st_size == 0:
-        raise LearnerError("sound", f"{path.name} of 0 bytes", cause="the recording or the download was cut off",
-                           next_step="record or fetch it again")
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate, seconds = file.samplerate, file.frames / file.samplerate
-            if seconds > longest_seconds:
-                raise LearnerError(f"at most {longest_seconds:g} s", f"{seconds:.1f} s in {path.name}",
-                                   cause="the model knows short utterances only", next_step="cut one question out of it")
-            samples = file.read(dtype="float32", always_2d=True)  # (N, channels)
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw, which needs a rate
-        raise LearnerError("a WAV or FLAC file", path.name, cause=str(error).split(": ")[-1],
-                           next_step=f"convert it: ffmpeg -i {path.name} -ar 16000 -ac 1 speech.wav") from None
+    samples, rate = _decode(path, longest_seconds)  # (N, channels)
     if len(samples) == 0:
         raise LearnerError("sound", f"{path.name} without a single sample", next_step="record again")
     waveform = samples.mean(axis=1)  # (N,)
     if not np.isfinite(waveform).all():
-        raise LearnerError("finite samples", f"nan or infinity in {path.name}", cause="a fault of the program that wrote it")
+        raise LearnerError("finite samples", f"nan or infinity in {path.name}",
+                           cause="a fault of the program that wrote it")
     level = 20 * np.log10(np.abs(waveform).max() + 1e-12)
     if level < SILENT_DBFS:
         raise LearnerError(f"sound above {SILENT_DBFS:g} dBFS", f"silence in {path.name} (peak {level:.0f} dBFS)",
                            cause="the microphone was off or muted", next_step="record again and watch the level")
     return _to_project_rate(waveform, rate)
+
+
+def _decode(path: Path, longest_seconds: float) -> tuple[np.ndarray, int]:
+    """Samples (N, channels) and their rate; the length is checked before anything is read."""
+    if not path.is_file():
+        found = f"the folder {path}" if path.exists() else f"{path}, which is not there"
+        raise LearnerError("an audio file", found, cause="a mistyped path, or another working folder",
+                           next_step=f"look into {path.parent}")
+    if path.stat().st_size == 0:
+        raise LearnerError("sound", f"{path.name} of 0 bytes", cause="the recording or the download was cut off",
+                           next_step="record or fetch it again")
+    try:
+        with soundfile.SoundFile(path) as file:
+            seconds = file.frames / file.samplerate
+            if seconds > longest_seconds:
+                raise LearnerError(f"at most {longest_seconds:g} s", f"{seconds:.1f} s in {path.name}",
+                                   cause="the model knows short utterances only",
+                                   next_step="cut one question out of it")
+            return file.read(dtype="float32", always_2d=True), file.samplerate
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw, which needs a rate
+        raise LearnerError("a WAV or FLAC file", path.name, cause=str(error).split(": ")[-1],
+                           next_step=f"convert it: ffmpeg -i {path.name} -ar 16000 -ac 1 speech.wav") from None
 
 
 def _to_project_rate(waveform: np.ndarray, rate: int) -> np.ndarray:

@@ -53,7 +53,8 @@ def place_on_grid(utterance: Utterance, step_seconds: float = STEP_SECONDS) -> U
 def _word_pieces(utterance: Utterance) -> list[tuple[int, int]]:
     """First and last sample of each word, without the silence around it.
 
-    The first phoneme says where to look: between the word's event and its first phoneme may lie the last of the word before.
+    The first phoneme says where to look: between the word's event and its first phoneme may lie the last of the word
+    before.
     """
     starts = [word.start for word in utterance.words]
     limits = [*starts[1:], utterance.seconds]

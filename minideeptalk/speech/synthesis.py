@@ -1,8 +1,8 @@
 """Text to speech with espeak-ng, called through its C interface, which reports when each word and phoneme begins.
 
-The library comes in the wheel `espeakng-loader`. Two traps of reproducing it. Its random numbers are seeded from the clock,
-so a seed is set here. And it keeps other state between calls, so the same sentence said twice differs in its bytes even
-with the same seed: only the same sequence of calls in a fresh process repeats (see `corpus.py`).
+The library comes in the wheel `espeakng-loader`. Two traps of reproducing it. Its random numbers are seeded from the
+clock, so a seed is set here. And it keeps other state between calls, so the same sentence said twice differs in its
+bytes even with the same seed: only the same sequence of calls in a fresh process repeats (see `corpus.py`).
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class Synthesizer:
     """Speaks words in a voice and a style.
 
     Example:
+        >>> from minideeptalk.speech.synthesis import Synthesizer
         >>> utterance = Synthesizer().speak("forty two", style="happy")
         >>> [word.symbol for word in utterance.words]
         ['forty', 'two']
@@ -186,7 +187,7 @@ def _word_starts(words: tuple[str, ...], events: list[tuple[int, int]], length: 
 
 
 def _trim(utterance: Utterance, threshold: float = 0.004, window: int = 80) -> Utterance:
-    """Cut silence at both ends but for 10 ms; times move along. Threshold: a fifth of the usual noise of a consonant."""
+    """Cut silence at both ends but for 10 ms; times move along. The threshold is -48 dBFS, 25 dB below speech."""
     frames = len(utterance.waveform) // window
     level = np.sqrt((utterance.waveform[: frames * window].reshape(frames, window) ** 2).mean(axis=1))  # (frames,)
     loud = np.flatnonzero(level > threshold)

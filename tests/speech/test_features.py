@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from minideeptalk.errors import LearnerError
-from minideeptalk.speech.features import (SILENCE, LogMel, decibels, griffin_lim, log_mel, mel_inverse,
-                                          normalise_loudness, pitch, resample)
+from minideeptalk.speech.features import SILENCE, LogMel, decibels, griffin_lim, log_mel, mel_inverse, normalise_loudness, pitch, resample
 from minideeptalk.speech.resampling import resample_numpy
 from minideeptalk.speech.synthesis import Synthesizer, is_available
 

@@ -29,7 +29,7 @@ def test_styles_stand_in_the_order_of_their_tokens():
 
 def test_building_a_corpus_does_not_wait_for_torch():
     program = "import sys, minideeptalk.speech.build_shard as b; sys.exit('torch' in sys.modules)"
-    assert run([sys.executable, "-c", program]).returncode == 0
+    assert run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @needs_espeak
@@ -89,7 +89,7 @@ def test_a_mans_voice_is_lower_than_a_womans():
     height = {voice.name: pitch(Synthesizer().speak("where is the park", voice).waveform).mean for voice in USER_VOICES}
     low = max(height[voice.name] for voice in USER_VOICES if voice.sex == "male")
     high = min(height[voice.name] for voice in USER_VOICES if voice.sex == "female")
-    assert low < 140 < 150 < high
+    assert low < 140 and high > 150  # Hz
 
 
 @needs_espeak
