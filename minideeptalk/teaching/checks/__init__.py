@@ -1,0 +1,38 @@
+"""Checks of the exercises, one module a chapter, and the framework they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from minideeptalk.errors import LearnerError
+from minideeptalk.teaching.checks.framework import Exercise, Mistake, Mutant, Result, exercise_solution, exercise_stub, run_check
+
+__all__ = ["Exercise", "Mistake", "Mutant", "Result", "check", "exercise_solution", "exercise_stub", "exercises", "run_check"]
+
+
+def exercises() -> dict[str, Exercise]:
+    """Every exercise of the book by id."""
+    from minideeptalk.teaching.checks import chapter_04
+
+    return {exercise.id: exercise for module in (chapter_04,) for exercise in module.EXERCISES}
+
+
+def check(exercise_id: str, solution: Callable) -> Result:
+    """Check a solution and say what to look at next.
+
+    Args:
+        exercise_id: as on the exercise's card, for instance `04-1`.
+        solution: the function you wrote.
+
+    Returns:
+        the `Result`, which prints itself as one line.
+
+    Raises:
+        LearnerError: for an exercise that does not exist, or something that cannot be called.
+    """
+    known = exercises()
+    if exercise_id not in known:
+        raise LearnerError(f"an exercise out of {', '.join(known)}", repr(exercise_id))
+    if not callable(solution):
+        raise LearnerError("a function", type(solution).__name__, "a call instead of a name", f"write check('{exercise_id}', name)")
+    return run_check(known[exercise_id], solution)
