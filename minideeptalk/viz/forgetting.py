@@ -85,7 +85,7 @@ def _split(families, covered) -> tuple[list[str], list[str]]:
 
 
 def _family_line(family, points, colour, dash, marker) -> go.Scatter:
-    return go.Scatter(x=[x for x, _ in points], y=[y for _, y in points], name=family, mode="lines+markers", opacity=0.5,
+    return go.Scatter(x=[x for x, _ in points], y=[y for _, y in points], name=family, mode="lines+markers", opacity=0.7,
                       line={"color": colour, "width": 1, "dash": dash}, marker={"symbol": marker, "size": 7},
                       hovertemplate=family + " %{y:.0%}<extra></extra>")
 

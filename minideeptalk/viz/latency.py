@@ -35,7 +35,7 @@ def latency_timeline(record: Mapping) -> go.Figure:
         if measured[name] is not None:
             _line(figure, measured[name], f"{name} {milliseconds(measured[name])}", list(parts), colour, dash)
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
-    figure.update_xaxes(title={"text": "ms after the question ends"}, rangemode="tozero")
+    figure.update_xaxes(title={"text": "ms after the question ends"}, range=[0, 1.06 * max(end, measured["p50"] or 0, measured["p90"] or 0)])
     words = [f"{name} {milliseconds(length)}" for name, length in parts.items()]
     alt = (f"Timeline from the end of the question to the first sound of the answer: {join_words(words)}. "
            f"Half of the answers start within {milliseconds(measured['p50'])}, nine in ten within {milliseconds(measured['p90'])}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -16,6 +17,8 @@ from minideeptalk.viz.latency import latency_timeline
 from minideeptalk.viz.routing import routing_heat_map
 from minideeptalk.viz.style import join_words, stages_in_order
 from minideeptalk.viz.tables import abilities_table, forgetting_table
+
+NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=%|ms\b)")  # never apart at the end of a line
 
 
 def write_report(record: Mapping, folder: str | Path, audio_clips: Sequence[AudioClip] = ()) -> Path:
@@ -46,7 +49,7 @@ def write_report(record: Mapping, folder: str | Path, audio_clips: Sequence[Audi
 
 def _page(sections: Sequence[str]) -> str:
     css = embed.read_resource("report.css") + embed.figures_css()
-    header, *rest = sections
+    header, *rest = (NUMBER_AND_UNIT.sub("\u00a0", section) for section in sections)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -134,7 +137,7 @@ def _routing(record: Mapping) -> str:
     if not stages:
         return _section("routing", "Which experts speak", "<p>Expert loads were not recorded in this run.</p>")
     ends = list(dict.fromkeys((stages[0], stages[-1])))
-    maps = "".join(embed.figure_html(routing_heat_map(record, [stage]), f"routing-{number}", f"{when}: after {escape(stage)}.")
+    maps = "".join(embed.figure_html(routing_heat_map(record, [stage]), f"routing-{number}", f"{when}: the state after stage {escape(stage)}.")
                    for number, (when, stage) in enumerate(zip(("Before", "After"), ends, strict=False)))
     every = embed.figure_html(routing_heat_map(record), "routing-all", "Move the slider through the stages.") if len(stages) > 2 else ""
     more = f"<details><summary>Every stage, with a slider</summary>{every}</details>" if every else ""
@@ -165,7 +168,7 @@ def _made(record: Mapping) -> str:
         ("memory", "not measured" if memory is None else f"{memory:.0f} MB at the peak"),
         ("training", (f"{budget['updates']:,} updates on {budget['tokens']:,} steps; {budget['trainable']:,} parameters trained, "
                      f"{budget['active']:,} active for one token")),
-        ("date", record["date"]),
+        ("date", record["date"].replace("T", " ").replace("Z", " UTC")),
         ("code", f"commit {record['commit'] or 'unknown'}" + (", with uncommitted changes" if record.get("uncommitted_changes") else "")),
         ("versions", ", ".join(f"{name} {number}" for name, number in versions.items() if number)),
     ]

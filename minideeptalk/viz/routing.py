@@ -41,7 +41,7 @@ def routing_heat_map(record: Mapping, stages: Sequence[str] | None = None) -> go
     for number, modality in enumerate(MODALITIES, start=1):
         figure.add_trace(_heat(maps[stages[0]][number - 1], layers, experts, modality), row=number, col=1)
     _mark_audio_experts(figure, record, layers)
-    figure.update_layout(coloraxis=_scale(record), legend={"yref": "container", "y": 0.99}, margin={"t": 62})
+    figure.update_layout(coloraxis=_scale(record), legend={"y": 0.99, "yanchor": "top"}, margin={"t": 62})
     figure.update_yaxes(title={"text": "layer"}, autorange="reversed", dtick=1, showgrid=False, tickvals=layers)
     figure.update_xaxes(showgrid=False, dtick=2 if experts > 12 else 1, tick0=0, range=[-0.5, experts - 0.5])
     figure.update_xaxes(title={"text": "expert"}, row=2, col=1)

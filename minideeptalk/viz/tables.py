@@ -8,6 +8,8 @@ from html import escape
 from minideeptalk.records.abilities import abilities, percent
 from minideeptalk.viz.style import covered_families
 
+EMPTY = ' class="empty"'  # cards on a narrow page leave such a cell out
+
 
 def abilities_table(record: Mapping) -> str:
     """HTML table of the measured abilities: value, chance, ceiling, and a sentence on what it means.
@@ -28,7 +30,7 @@ def abilities_table(record: Mapping) -> str:
         rows.append(_row(f"{escape(ability.name)} <small>{better}</small>",
                          [("measured", ability.show(ability.value)), ("chance", ability.show(ability.chance)),
                           ("ceiling", ability.show(ability.ceiling)), ("what it means", meaning)]))
-    return _table("abilities", "What the model can do", ("ability", "measured", "chance", "ceiling", "what it means"), rows)
+    return _table("abilities", "Measured abilities, with chance and ceiling beside each", ("ability", "measured", "chance", "ceiling", "what it means"), rows)
 
 
 def forgetting_table(record: Mapping) -> str:
@@ -55,7 +57,7 @@ def _reason(record: Mapping, name: str) -> str:
 
 
 def _row(head: str, cells: list[tuple[str, str]]) -> str:
-    inner = "".join(f'<td role="cell" data-column="{name}">{value}</td>' for name, value in cells)
+    inner = "".join(f'<td role="cell" data-column="{name}"{EMPTY if value == "-" else ""}>{value}</td>' for name, value in cells)
     return f'<tr role="row"><th scope="row" role="rowheader">{head}</th>{inner}</tr>'
 
 
