@@ -13,6 +13,7 @@ from minideeptalk.config import STYLES, SizeConfig
 from minideeptalk.speech.corpus import Request
 from minideeptalk.speech.voices import ASSISTANT_VOICE, USER_VOICES, Voice
 from minideeptalk.world import FAMILIES, Item, speaking_text, split_of
+from minideeptalk.world.vocabulary import CITIES, PLACES, STORY_WORDS
 
 FAMILY_SHARE = 0.35  # of the answers, the part that answers a question; the rest are random word lists
 
@@ -74,6 +75,17 @@ def answer_requests(
         texts.append(text or speaking_text(rng, split))
     manners = _manners([ASSISTANT_VOICE.name], count, rng)
     return [Request(text, voice, style, on_grid) for text, (voice, style) in zip(texts, manners, strict=True)]
+
+
+def foreign_requests(count: int, seed: int) -> list[Request]:
+    """Speech the ear cannot know: places, cities and verbs that no spoken text of the world contains, in user voices.
+
+    The ear's threshold is chosen on it; it is never trained on.
+    """
+    rng = random.Random(f"foreign-{seed}")
+    texts = [tuple(rng.sample(PLACES + CITIES + STORY_WORDS, rng.randint(1, 5))) for _ in range(count)]
+    manners = _manners([voice.name for voice in USER_VOICES], count, rng)
+    return [Request(text, voice, style, False) for text, (voice, style) in zip(texts, manners, strict=True)]
 
 
 def _family_answers(config: SizeConfig, split: str, count: int, seed: int) -> list[tuple[str, ...]]:

@@ -53,21 +53,29 @@ def sinusoids(steps: int, width: int) -> torch.Tensor:
 
 
 class EncoderLayer(nn.Module):
-    """Pre-norm self-attention, a short convolution over neighbours, and a feed-forward part."""
+    """Pre-norm: a short convolution over neighbours (sounds are local), self-attention, and a feed-forward part.
 
-    def __init__(self, width: int, heads: int):
+    Whisper has no such convolution; with two layers and minutes of training it is what lets the ear tell `fifteen`
+    from `fifty`. The idea is the Conformer's (Gulati et al., 2020).
+    """
+
+    def __init__(self, width: int, heads: int, kernel: int = 9):
         super().__init__()
         self.heads = heads
+        self.neighbour_norm = nn.LayerNorm(width)
+        self.neighbours = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
         self.attention_norm = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.attention_out = nn.Linear(width, width)
         self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+            nn.LayerNorm(width), nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width)
         )
 
     def forward(self, states: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """`states` `(B, T, D)`, `valid` `(B, T)` True where there is sound; returns `(B, T, D)`."""
         batch, steps, width = states.shape
+        local = self.neighbour_norm(states) * valid[..., None]  # padding stays silent, whatever stands in it
+        states = states + self.neighbours(local.transpose(1, 2)).transpose(1, 2)  # (B, T, D)
         mixed = self.query_key_value(self.attention_norm(states)).view(batch, steps, 3, self.heads, -1)
         query, key, value = mixed.permute(2, 0, 3, 1, 4)  # each (B, heads, T, D/heads)
         attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=valid[:, None, None, :])
