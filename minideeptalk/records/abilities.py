@@ -10,8 +10,8 @@ def percent(value: float | None) -> str:
     """A fraction as readers see it: `40 %`, one decimal below 10 %, and a dash where nothing was measured."""
     if value is None:
         return "-"
-    number = 100 * value
-    return f"{number:.1f} %" if 0 < abs(number) < 9.95 else f"{number:.0f} %"
+    number = round(100 * value, 1)
+    return f"{number:.1f} %" if 0 < abs(number) < 10 else f"{number:.0f} %".replace("-0 ", "0 ")
 
 
 def milliseconds(value: float | None) -> str:

@@ -10,10 +10,11 @@
   function slider(plot, specification, place) {
     var steps = specification.steps;
     var prefix = (specification.currentvalue || {}).prefix || "";
-    var label = document.createElement("label");
+    var row = document.createElement("div");
     var range = document.createElement("input");
     var output = document.createElement("output");
     range.type = "range";
+    range.setAttribute("aria-label", prefix.trim() || "position");
     range.min = 0;
     range.max = steps.length - 1;
     range.value = specification.active || 0;
@@ -26,8 +27,8 @@
       run(plot, steps[range.value]);
     });
     name();
-    label.append(output, range);
-    place.append(label);
+    row.append(output, range);
+    place.append(row);
   }
 
   function buttons(plot, specification, place) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -183,7 +184,7 @@ def _stage_times(record: Mapping) -> str:
 
 
 def _go_on(folder: Path) -> str:
-    name = escape(_reader_path(folder))
+    name = escape(shlex.quote(_reader_path(folder)))
     return _section("go-on", "How to go on", (
         "<p>Ask it something yourself. It knows its own small world and synthetic voices only: when it cannot make out what "
         "it hears, it says so.</p>"

@@ -2,6 +2,7 @@ import pytest
 
 from minideeptalk.errors import LearnerError
 from minideeptalk.records import compare, corrected, different_settings, relative_text_drop, show
+from minideeptalk.records.abilities import percent
 
 
 def test_chance_counts_as_nothing():
@@ -62,6 +63,13 @@ def test_runs_of_another_setting_are_told_apart(record):
     assert different_settings(record, record) == []
     other = {**record, "arm": "pure_moe", "config": {**record["config"], "name": "mini"}}
     assert different_settings(record, other) == ["arm", "config.name"]
+
+
+@pytest.mark.parametrize(("value", "text"), [
+    (None, "-"), (0, "0 %"), (-0.0001, "0 %"), (0.003, "0.3 %"), (0.0996, "10 %"), (0.0994, "9.9 %"), (0.425, "42 %"), (1, "100 %"),
+    (-0.011, "-1.1 %"), (1.32, "132 %")])
+def test_percentages_read_as_people_write_them(value, text):
+    assert percent(value) == text
 
 
 def test_the_terminal_table_shows_the_record(record):

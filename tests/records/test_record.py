@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from minideeptalk.errors import LearnerError
-from minideeptalk.records import RunRecord, environment, read_record, schema, validate
+from minideeptalk.records import RunRecord, curve_rows, environment, load_rows, read_record, schema, selection_entry, validate
 from minideeptalk.records.environment import git_commit
 
 COMMITTED = sorted((Path(__file__).resolve().parents[2] / "book" / "records").rglob("*.json"))
@@ -149,3 +149,16 @@ def test_peak_memory_sees_an_allocation_after_it_is_gone():
             "del block; print(peak() - before)")
     grown = float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
     assert 60 <= grown <= 100  # megabytes, not kilobytes and not pages
+
+
+def test_rows_made_from_arrays_fit_the_record(record, tmp_path):
+    shares = np.full((2, 3, 16), 0.0625)
+    shares[0, 2, 5] = 0.5
+    record["loads"] = load_rows("1-align", shares)
+    record["curves"] = curve_rows("1-align", 100, {"add": np.float32(0.5)}, prefix="text_accuracy/")
+    record["selection"] = selection_entry(((1, 2), (3, 4), (5, 6)), "product", "share", "1-align")
+    read = read_record(RunRecord(**record).write(tmp_path / "record.json"))
+    raised = [row for row in read["loads"] if row["load"][5] == 0.5]
+    assert [(row["layer"], row["modality"]) for row in raised] == [(3, "audio")]
+    assert read["curves"] == [{"name": "text_accuracy/add", "stage": "1-align", "step": 100, "value": 0.5}]
+    assert read["selection"]["audio_experts"][2] == {"layer": 3, "experts": [5, 6]}
