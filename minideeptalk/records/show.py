@@ -39,9 +39,13 @@ def _abilities(record: Mapping) -> str:
 
 def _families(record: Mapping) -> str:
     text, chance = record["metrics"]["text_accuracy"], record["metrics"]["chance"]["text_accuracy"]
-    lines = [f"{'text skill':<20}{'before':>10}{'after':>10}{'chance':>10}"]
+    drop = record["metrics"]["relative_text_drop"]
+    by_family = drop.get("by_family", {})
+    lines = [f"{'text skill':<20}{'before':>10}{'after':>10}{'chance':>10}{'lost':>10}"]
     for family, before in text["before"].items():
-        lines.append(f"{family:<20}{percent(before):>10}{percent(text['after'][family]):>10}{percent(chance[family]):>10}")
+        columns = (before, text["after"][family], chance[family], by_family.get(family))
+        lines.append(f"{family:<20}" + "".join(f"{percent(value):>10}" for value in columns))
+    lines += [f"{'mean, ' + name:<50}{percent(drop[name]):>10}" for name in ("all", "covered", "uncovered")]
     return "\n".join(lines)
 
 
