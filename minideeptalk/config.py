@@ -29,6 +29,7 @@ class WorldConfig:
     """Which text skills exist after stage 0: `covered` families are in the text of stages 2.2 and 3, the others are not."""
 
     covered: tuple[str, ...] = ("add", "lookup", "repeat")
+    drawn_more: tuple[str, ...] = ("add", "add", "facts", "lookup")  # harder families come up more often in stage 0
     test_items: int = 200
     validation_items: int = 100
 
@@ -65,8 +66,8 @@ class EarConfig:
     width: int = 128
     layers: int = 2
     heads: int = 4
-    updates: int = 900
-    batch_seconds: float = 60.0
+    updates: int = 1100
+    batch_seconds: float = 30.0
     learning_rate: float = 2e-3
     style_weight: float = 0.3
 
@@ -77,8 +78,8 @@ class JudgeConfig:
 
     width: int = 128
     layers: int = 5
-    updates: int = 900
-    batch_seconds: float = 60.0
+    updates: int = 700
+    batch_seconds: float = 30.0
     learning_rate: float = 3e-3
 
 
@@ -168,8 +169,8 @@ def size_config(name: str) -> SizeConfig:
         return SizeConfig(
             "mini",
             speech=SpeechConfig(questions=8000, answers=12000),
-            ear=EarConfig(width=160, layers=3, updates=2500),
-            judge=JudgeConfig(width=160, updates=2500),
+            ear=EarConfig(width=160, layers=3, updates=3000),
+            judge=JudgeConfig(width=160, updates=2000),
             model=ModelSize(width=192, layers=6, heads=6, dense_hidden=768, experts=24, experts_per_token=3,
                             expert_hidden=128, audio_experts=6),
             stages=StageLengths(pretrain=5000, align=1200, audio_experts=2500, text_experts=600, joint=2500,
@@ -178,8 +179,8 @@ def size_config(name: str) -> SizeConfig:
     return SizeConfig(
         "base",
         speech=SpeechConfig(questions=20000, answers=40000),
-        ear=EarConfig(width=256, layers=4, heads=8, updates=6000),
-        judge=JudgeConfig(width=256, updates=6000),
+        ear=EarConfig(width=256, layers=4, heads=8, updates=6000, batch_seconds=60.0, learning_rate=1e-3),
+        judge=JudgeConfig(width=256, updates=6000, batch_seconds=60.0, learning_rate=2e-3),
         model=ModelSize(width=512, layers=10, heads=8, dense_hidden=2048, experts=32, experts_per_token=4,
                         expert_hidden=256, audio_experts=6),
         stages=StageLengths(pretrain=12000, align=3000, audio_experts=8000, text_experts=2000, joint=8000,

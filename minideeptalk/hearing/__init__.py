@@ -1,5 +1,6 @@
 """Listening: the ear that belongs to the model, and the judges that examine it and share nothing with it."""
 
+from minideeptalk.hearing.confidence import Calibration, choose_threshold, strange_sounds
 from minideeptalk.hearing.ctc import best_path, collapse, compress, ctc_loss
 from minideeptalk.hearing.ear import Ear, Heard
 from minideeptalk.hearing.judge import Judge
@@ -9,6 +10,6 @@ from minideeptalk.hearing.train_ear import train_ear
 from minideeptalk.hearing.train_judge import train_judge
 
 __all__ = [
-    "Ear", "Heard", "Judge", "StyleJudge", "best_path", "character_error_rate", "collapse", "compress", "ctc_loss",
-    "edit_distance", "train_ear", "train_judge", "train_style_judge", "word_error_rate",
+    "Calibration", "Ear", "Heard", "Judge", "StyleJudge", "best_path", "character_error_rate", "choose_threshold", "collapse", "compress",
+    "ctc_loss", "edit_distance", "strange_sounds", "train_ear", "train_judge", "train_style_judge", "word_error_rate",
 ]

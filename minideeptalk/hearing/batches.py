@@ -33,9 +33,10 @@ def bucketed(lengths: list[int], batch_frames: float, generator: torch.Generator
             yield batches[position]
 
 
-def pad_mels(mels: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """B tensors `(T_i, F)` -> `(B, T, F)` padded with zeros, and `(B,)` lengths."""
-    return pad_sequence(mels, batch_first=True), torch.tensor([len(mel) for mel in mels])
+def pad_mels(mels: list[torch.Tensor], device: str | torch.device = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+    """B tensors `(T_i, F)` -> `(B, T, F)` padded with zeros, and `(B,)` lengths, both on `device`."""
+    lengths = torch.tensor([len(mel) for mel in mels])
+    return pad_sequence(mels, batch_first=True).to(device), lengths.to(device)
 
 
 def mask_patches(mel: torch.Tensor, generator: torch.Generator, max_frames: int = 8, max_bands: int = 10) -> torch.Tensor:

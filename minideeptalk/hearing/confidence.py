@@ -1,14 +1,21 @@
 """Does the ear know what it hears? A recogniser always answers something; this module tells when not to believe it.
 
-Two things make the ear doubt. Its word probabilities may be low. Or the hidden states of the words may lie far from
-every training example of those words, as they do for a human voice: the ear then reads a word firmly, but from sounds
-it has never met. The second is measured by the Mahalanobis distance to the word's mean (Lee et al., 2018).
-Axes: N words heard, D width, V words + blank.
+The word probabilities alone do not tell: from a human voice the ear reads wrong words firmly. But the hidden states of
+these words then lie far from every training example of them, because the ear has never met such sounds. That distance
+is Mahalanobis's, to the mean of the word that was read (Lee et al., 2018, "A simple unified framework").
+Axes: M training words, N words heard, D width, V words (without blank).
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import torch
+
+if TYPE_CHECKING:
+    from minideeptalk.hearing.ear import Ear
 
 
 def word_statistics(frames: torch.Tensor, labels: torch.Tensor, vocabulary: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,3 +50,71 @@ def strangeness(frames: torch.Tensor, labels: torch.Tensor, means: torch.Tensor,
     """
     away = frames - means[labels]  # (N, D)
     return ((away @ precision) * away).sum(dim=1) / frames.shape[1]
+
+
+def confidence(frames: torch.Tensor, labels: torch.Tensor, means: torch.Tensor, precision: torch.Tensor) -> float:
+    """From 0 (nothing heard, or nothing like training) to 1 (as near as training speech); falls with the mean distance.
+
+    Args: as `strangeness`.
+    """
+    if len(labels) == 0:
+        return 0.0
+    distance = float(strangeness(frames, labels, means, precision).mean())
+    return math.exp(-max(distance - 1, 0))
+
+
+@torch.no_grad()
+def remember_words(ear: Ear, log_mels: list[torch.Tensor], at_most: int = 1300) -> None:
+    """Let the ear listen to training speech, `(frames, 80)` each, and keep where its words lie."""
+    heard = ear.listen(log_mels[:at_most])
+    index = {word: place for place, word in enumerate(ear.words)}
+    labels = torch.tensor([index[word] for one in heard for word in one.words], dtype=torch.int64)
+    if len(labels) <= ear.width:
+        return  # an ear that reads next to nothing stays with its first, meaningless statistics
+    means, precision = word_statistics(torch.cat([one.frames for one in heard]), labels, len(ear.words))
+    ear.word_means.copy_(means)
+    ear.precision.copy_(precision)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The chosen threshold, and the shares of inside and outside sounds that pass it."""
+
+    threshold: float
+    accepted_inside: float
+    accepted_outside: float
+
+
+def choose_threshold(ear: Ear, inside: list[torch.Tensor], outside: list[torch.Tensor]) -> Calibration:
+    """Set `ear.threshold` where the shares of accepted inside and rejected outside sounds have the greatest sum.
+
+    Args:
+        ear: a trained ear.
+        inside: log-mels of speech it should understand (validation questions).
+        outside: log-mels it should refuse: `strange_sounds` and foreign words. No human recording belongs here, so
+            that human recordings can be the test.
+    """
+    good = torch.tensor([heard.confidence for heard in ear.listen(inside)])
+    bad = torch.tensor([heard.confidence for heard in ear.listen(outside)])
+    levels = torch.cat([good, bad]).unique()  # sorted
+    cuts = (levels[1:] + levels[:-1]) / 2 if len(levels) > 1 else levels
+    scores = torch.stack([(good >= cut).float().mean() + (bad < cut).float().mean() for cut in cuts])
+    cut = float(cuts[int(scores.argmax())])
+    ear.threshold.fill_(cut)
+    return Calibration(cut, float((good >= cut).float().mean()), float((bad >= cut).float().mean()))
+
+
+def strange_sounds(waveforms: list[torch.Tensor], seed: int = 0) -> list[torch.Tensor]:
+    """Each waveform played backwards, and noise of the same length and level: white, rumbling or pulsing, in turn."""
+    generator = torch.Generator().manual_seed(seed)
+    sounds = []
+    for index, waveform in enumerate(waveforms):
+        waveform = torch.as_tensor(waveform, dtype=torch.float32)
+        noise = torch.randn(len(waveform), generator=generator)
+        if index % 3 == 1:  # averaging neighbours leaves the low frequencies
+            noise = torch.nn.functional.avg_pool1d(noise[None], 15, stride=1, padding=7)[0]
+        elif index % 3 == 2:  # four pulses a second, about as many as syllables
+            noise = noise * torch.sin(torch.arange(len(noise)) * (math.pi * 4 / 16_000))
+        level = waveform.square().mean().sqrt() / noise.square().mean().sqrt()
+        sounds += [waveform.flip(0), noise * level]
+    return sounds

@@ -61,7 +61,7 @@ def ctc_loss(log_probabilities: torch.Tensor, lengths: torch.Tensor, targets: li
     Returns:
         Scalar. A target too long for its frames counts as zero instead of infinity.
     """
-    flat = torch.tensor([label for target in targets for label in target])
+    flat = torch.tensor([label for target in targets for label in target], device=log_probabilities.device)
     target_lengths = torch.tensor([len(target) for target in targets])
     return torch.nn.functional.ctc_loss(
         log_probabilities.transpose(0, 1), flat, lengths, target_lengths, blank=BLANK, zero_infinity=True  # (T, B, V)

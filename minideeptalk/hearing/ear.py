@@ -20,6 +20,7 @@ from torch import nn
 from minideeptalk.config import MELS, STYLES, EarConfig
 from minideeptalk.errors import LearnerError
 from minideeptalk.hearing.batches import pad_mels
+from minideeptalk.hearing.confidence import confidence
 from minideeptalk.hearing.ctc import BLANK, best_path, collapse, compress
 
 
@@ -30,7 +31,7 @@ class Heard:
     Args:
         frames: `(N, D)` one hidden state for each word, for the adapter.
         words: the N words read by CTC; the language model does not see them.
-        confidence: 0 to 1; below `Ear.threshold` the answer should be "I did not understand".
+        confidence: 0 to 1, how familiar the sounds are; see `Ear.understands`.
         style: the likeliest of the four speaking styles.
     """
 
@@ -50,6 +51,11 @@ def sinusoids(steps: int, width: int) -> torch.Tensor:
     rates = torch.exp(-torch.arange(width // 2) * (torch.log(torch.tensor(1e4)) / (width // 2 - 1)))  # (D/2,)
     angles = torch.arange(steps)[:, None] * rates[None, :]  # (T, D/2)
     return torch.cat([angles.sin(), angles.cos()], dim=1)  # (T, D)
+
+
+def valid_frames(steps: int, lengths: torch.Tensor) -> torch.Tensor:
+    """`(B, T)` True where an utterance still sounds; `lengths` is `(B,)`."""
+    return torch.arange(steps, device=lengths.device)[None, :] < lengths[:, None]
 
 
 class EncoderLayer(nn.Module):
@@ -104,12 +110,20 @@ class Ear(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.word_head = nn.Linear(width, len(self.words) + 1)
         self.style_head = nn.Linear(width, len(STYLES))
+        # what each word looks like inside, for the confidence; filled by `remember_words` and `choose_threshold`
+        self.register_buffer("word_means", torch.zeros(len(self.words), width))
+        self.register_buffer("precision", torch.eye(width))
         self.register_buffer("threshold", torch.tensor(0.5))
 
     @property
     def width(self) -> int:
         """D, the width of the frames it gives."""
         return self.config.width
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.precision.device
 
     def forward(self, mel: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode a padded batch.
@@ -126,8 +140,8 @@ class Ear(nn.Module):
             states = nn.functional.gelu(convolution(states))
         states = states.transpose(1, 2)  # (B, T, D)
         lengths = (lengths + 1) // 2
-        valid = torch.arange(states.shape[1])[None, :] < lengths[:, None]  # (B, T)
-        states = states + sinusoids(states.shape[1], states.shape[2])
+        valid = valid_frames(states.shape[1], lengths)  # (B, T)
+        states = states + sinusoids(states.shape[1], states.shape[2]).to(states)
         for layer in self.layers:
             states = layer(states, valid)
         return self.norm(states), lengths
@@ -147,18 +161,18 @@ class Ear(nn.Module):
         Returns:
             `(B, 4)`.
         """
-        valid = torch.arange(states.shape[1])[None, :] < lengths[:, None]  # (B, T)
+        valid = valid_frames(states.shape[1], lengths)  # (B, T)
         voiced = (1 - log_probabilities.detach()[..., BLANK].exp() + 1e-3) * valid  # (B, T)
         mean = (states * voiced[..., None]).sum(dim=1) / voiced.sum(dim=1, keepdim=True)  # (B, D)
         return self.style_head(mean)
 
     @torch.no_grad()
     def listen(self, log_mels: list[torch.Tensor], batch_size: int = 32) -> list[Heard]:
-        """Hear some utterances, each `(frames, 80)` log-mel; gives one `Heard` each, in the same order."""
+        """Hear some utterances, each `(frames, 80)` log-mel; gives one `Heard` each, in the same order, on the CPU."""
         self.eval()
         heard = []
         for start in range(0, len(log_mels), batch_size):
-            mel, lengths = pad_mels([normalise(log_mel) for log_mel in log_mels[start : start + batch_size]])
+            mel, lengths = pad_mels([normalise(log_mel) for log_mel in log_mels[start : start + batch_size]], self.device)
             states, lengths = self(mel, lengths)
             log_probabilities = self.word_log_probabilities(states)
             styles = self.style_logits(states, log_probabilities, lengths).argmax(dim=1)  # (B,)
@@ -168,9 +182,15 @@ class Ear(nn.Module):
 
     def _heard(self, states: torch.Tensor, log_probabilities: torch.Tensor, style: int) -> Heard:
         path = best_path(log_probabilities)  # (T,)
-        words = tuple(self.words[label - 1] for label in collapse(path))
+        labels = collapse(path)
         frames = compress(states, path)  # (N, D)
-        return Heard(frames, words, path_confidence(log_probabilities, path), STYLES[style])
+        indices = torch.tensor(labels, dtype=torch.int64, device=frames.device) - 1  # (N,) without blank
+        sure = confidence(frames, indices, self.word_means, self.precision)
+        return Heard(frames.cpu(), tuple(self.words[label - 1] for label in labels), sure, STYLES[style])
+
+    def understands(self, heard: Heard) -> bool:
+        """Whether to believe what was heard; otherwise the honest answer is "I did not understand"."""
+        return heard.confidence >= float(self.threshold)
 
     def save(self, folder: str | Path) -> None:
         """Write `ear.safetensors` and `ear.json` into `folder`."""
@@ -199,14 +219,3 @@ class Ear(nn.Module):
         """No gradient ever again, and evaluation mode; returns itself."""
         return self.eval().requires_grad_(False)
 
-
-def path_confidence(log_probabilities: torch.Tensor, path: torch.Tensor) -> float:
-    """How sure the ear was: the smallest, over the words heard, of the best frame's probability; 0 without a word.
-
-    Args:
-        log_probabilities: `(T, V)`.
-        path: `(T,)` labels.
-    """
-    best = log_probabilities.max(dim=-1).values.exp()[:, None]  # (T, 1)
-    peaks = compress(best, path)  # (N, 1) mean over the frames of each word
-    return float(peaks.min()) if len(peaks) else 0.0

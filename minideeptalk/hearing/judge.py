@@ -74,6 +74,7 @@ class Judge(nn.Module):
 
     def features(self, waveform: torch.Tensor) -> torch.Tensor:
         """`(N,)` samples -> `(frames at 100 Hz, 64)` log-mel with mean 0 and deviation 1."""
+        waveform = as_tensor(waveform).to(self.head.weight.device)
         log_mel = (self.spectrum(waveform) + 1e-6).log().T  # (frames, 64)
         return (log_mel - log_mel.mean()) / log_mel.std().clamp(min=1e-3)
 
@@ -90,7 +91,8 @@ class Judge(nn.Module):
         self.eval()
         texts = []
         for start in range(0, len(waveforms), batch_size):
-            mel, lengths = pad_mels([self.features(as_tensor(wave)) for wave in waveforms[start : start + batch_size]])
+            batch = [self.features(wave) for wave in waveforms[start : start + batch_size]]
+            mel, lengths = pad_mels(batch, self.head.weight.device)
             log_probabilities, lengths = self(mel, lengths)
             for row, length in zip(log_probabilities, lengths.tolist(), strict=True):
                 labels = collapse(best_path(row[:length]))

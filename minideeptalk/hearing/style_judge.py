@@ -90,7 +90,7 @@ class StyleJudge(nn.Module):
 
 
 def train_style_judge(
-    corpus: Corpus, seed: int = 211, updates: int = 250, copies: int = 300, learning_rate: float = 3e-3,
+    corpus: Corpus, seed: int = 211, updates: int = 200, utterances: int = 1500, copies: int = 300, learning_rate: float = 3e-3,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> StyleJudge:
     """Train a style judge on the assistant's voice.
@@ -99,7 +99,8 @@ def train_style_judge(
         corpus: utterances of the assistant's voice in all styles.
         seed: of the weights and the order.
         updates: training steps of 30 s of speech each.
-        copies: how many utterances are also heard as their Griffin-Lim copy.
+        utterances: how many of the corpus are heard, drawn at random.
+        copies: how many of them are also heard as their Griffin-Lim copy.
         learning_rate: peak.
         progress: called with (update, updates, loss) after each update.
 
@@ -109,7 +110,7 @@ def train_style_judge(
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     judge = StyleJudge()
-    order = torch.randperm(len(corpus), generator=generator).tolist()
+    order = torch.randperm(len(corpus), generator=generator).tolist()[:utterances]
     chosen = order + order[:copies]
     with torch.no_grad():
         waves = [as_tensor(corpus.waveform(i)) for i in order]

@@ -8,6 +8,7 @@ import torch
 
 from minideeptalk.config import STYLES, EarConfig
 from minideeptalk.hearing.batches import FRAMES_PER_SECOND, bucketed, mask_patches, one_cycle, pad_mels
+from minideeptalk.hearing.confidence import remember_words
 from minideeptalk.hearing.ctc import ctc_loss
 from minideeptalk.hearing.ear import Ear, normalise
 from minideeptalk.hearing.judge import as_tensor
@@ -24,7 +25,7 @@ def corpus_mels(corpus: Corpus) -> list[torch.Tensor]:
 
 def train_ear(
     corpus: Corpus, words: tuple[str, ...], config: EarConfig | None = None, seed: int = 7,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: Callable[[int, int, float], None] | None = None, device: str = "cpu",
 ) -> Ear:
     """Train an ear on spoken questions.
 
@@ -34,31 +35,28 @@ def train_ear(
         config: size, updates, batch, learning rate and weight of the style loss.
         seed: of the weights, the order and the masks.
         progress: called with (update, updates, loss) after each update.
+        device: where to train.
 
     Returns:
-        The frozen ear.
+        The frozen ear, on the CPU. `choose_threshold` then tells it when to say that it did not understand.
     """
     config = config or EarConfig()
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    ear = Ear(words, config)
-    mels = [normalise(mel) for mel in corpus_mels(corpus)]
-    requests = [corpus.request(i) for i in range(len(corpus))]
+    ear = Ear(words, config).to(device).train()
+    log_mels = corpus_mels(corpus)
+    mels = [normalise(log_mel) for log_mel in log_mels]
     label = {word: index + 1 for index, word in enumerate(words)}
-    targets = [[label[word] for word in request.words] for request in requests]
-    styles = torch.tensor([STYLES.index(request.style) for request in requests])
+    targets = [[label[word] for word in request.words] for request in corpus.requests]
+    styles = torch.tensor([STYLES.index(request.style) for request in corpus.requests], device=device)
     optimizer = torch.optim.AdamW(ear.parameters(), lr=config.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: one_cycle(update, config.updates))
     batches = bucketed([len(mel) for mel in mels], config.batch_seconds * FRAMES_PER_SECOND, generator)
-    ear.train()
     for update in range(config.updates):
         batch = next(batches)
         mel, lengths = pad_mels([mels[i] for i in batch])
-        states, lengths = ear(mask_patches(mel, generator), lengths)
-        log_probabilities = ear.word_log_probabilities(states)
-        style_logits = ear.style_logits(states, log_probabilities, lengths)
-        loss = ctc_loss(log_probabilities, lengths, [targets[i] for i in batch])
-        loss = loss + config.style_weight * torch.nn.functional.cross_entropy(style_logits, styles[batch])
+        mel, lengths = mask_patches(mel, generator).to(device), lengths.to(device)
+        loss = ear_loss(ear, mel, lengths, [targets[i] for i in batch], styles[batch])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(ear.parameters(), 1.0)
@@ -66,4 +64,17 @@ def train_ear(
         schedule.step()
         if progress:
             progress(update + 1, config.updates, float(loss.detach()))
-    return ear.freeze()
+    ear = ear.cpu().freeze()
+    remember_words(ear, log_mels)
+    return ear
+
+
+def ear_loss(
+    ear: Ear, mel: torch.Tensor, lengths: torch.Tensor, targets: list[list[int]], styles: torch.Tensor
+) -> torch.Tensor:
+    """CTC over words plus `style_weight` times the cross-entropy of the style; `mel` is `(B, frames, 80)`."""
+    states, lengths = ear(mel, lengths)
+    log_probabilities = ear.word_log_probabilities(states)
+    style_logits = ear.style_logits(states, log_probabilities, lengths)
+    style_loss = torch.nn.functional.cross_entropy(style_logits, styles)
+    return ctc_loss(log_probabilities, lengths, targets) + ear.config.style_weight * style_loss

@@ -9,7 +9,7 @@ import torch
 from minideeptalk.config import JudgeConfig
 from minideeptalk.hearing.batches import bucketed, mask_patches, one_cycle, pad_mels
 from minideeptalk.hearing.ctc import ctc_loss
-from minideeptalk.hearing.judge import Judge, as_tensor, spell
+from minideeptalk.hearing.judge import Judge, spell
 from minideeptalk.speech.corpus import Corpus
 
 FEATURE_RATE = 100  # the judge's own frames a second
@@ -17,7 +17,7 @@ FEATURE_RATE = 100  # the judge's own frames a second
 
 def train_judge(
     corpora: Sequence[Corpus], config: JudgeConfig | None = None, seed: int = 101,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: Callable[[int, int, float], None] | None = None, device: str = "cpu",
 ) -> Judge:
     """Train a judge on original speech.
 
@@ -27,25 +27,27 @@ def train_judge(
         config: size, updates, batch and learning rate.
         seed: choose another one than the ear's.
         progress: called with (update, updates, loss) after each update.
+        device: where to train.
 
     Returns:
-        The frozen judge.
+        The frozen judge, on the CPU.
     """
     config = config or JudgeConfig()
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     judge = Judge(config)
     with torch.no_grad():
-        features = [judge.features(as_tensor(corpus.waveform(i))) for corpus in corpora for i in range(len(corpus))]
-    targets = [spell(" ".join(corpus.request(i).words)) for corpus in corpora for i in range(len(corpus))]
+        features = [judge.features(corpus.waveform(i)) for corpus in corpora for i in range(len(corpus))]
+    judge.to(device).train()
+    targets = [spell(" ".join(request.words)) for corpus in corpora for request in corpus.requests]
     optimizer = torch.optim.AdamW(judge.parameters(), lr=config.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: one_cycle(update, config.updates))
     batches = bucketed([len(mel) for mel in features], config.batch_seconds * FEATURE_RATE, generator)
-    judge.train()
     for update in range(config.updates):
         batch = next(batches)
         mel, lengths = pad_mels([features[i] for i in batch])
-        log_probabilities, lengths = judge(mask_patches(mel, generator, max_frames=12), lengths)
+        mel = mask_patches(mel, generator, max_frames=12).to(device)
+        log_probabilities, lengths = judge(mel, lengths.to(device))
         loss = ctc_loss(log_probabilities, lengths, [targets[i] for i in batch])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -54,4 +56,4 @@ def train_judge(
         schedule.step()
         if progress:
             progress(update + 1, config.updates, float(loss.detach()))
-    return judge.eval().requires_grad_(False)
+    return judge.cpu().eval().requires_grad_(False)
