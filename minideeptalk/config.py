@@ -29,7 +29,7 @@ class WorldConfig:
     """Which text skills exist after stage 0: `covered` families are in the text of stages 2.2 and 3, the others are not."""
 
     covered: tuple[str, ...] = ("add", "lookup", "repeat")
-    drawn_more: tuple[str, ...] = ("add", "add", "facts", "lookup")  # harder families come up more often in stage 0
+    drawn_more: tuple[str, ...] = ("add", "add", "facts", "lookup", "lookup", "lookup")  # harder families come up more often in stage 0
     test_items: int = 200
     validation_items: int = 100
 
@@ -66,9 +66,9 @@ class EarConfig:
     width: int = 128
     layers: int = 2
     heads: int = 4
-    updates: int = 1100
+    updates: int = 1400
     batch_seconds: float = 30.0
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     style_weight: float = 0.3
 
 
@@ -78,7 +78,7 @@ class JudgeConfig:
 
     width: int = 128
     layers: int = 5
-    updates: int = 700
+    updates: int = 1000
     batch_seconds: float = 30.0
     learning_rate: float = 3e-3
 

@@ -53,11 +53,3 @@ def mask_patches(mel: torch.Tensor, generator: torch.Generator, max_frames: int 
         row[first : first + int(length * max_frames)] = 0
         row[:, low : low + int(height * max_bands)] = 0
     return mel
-
-
-def one_cycle(update: int, updates: int, warm_up: float = 0.1) -> float:
-    """Factor on the learning rate: linear rise over the first tenth, then half a cosine down to zero."""
-    progress = update / max(updates, 1)
-    if progress < warm_up:
-        return progress / warm_up
-    return 0.5 * (1 + torch.cos(torch.tensor(torch.pi * (progress - warm_up) / (1 - warm_up))).item())

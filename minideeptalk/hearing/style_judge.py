@@ -7,7 +7,6 @@ the codec went that way; never on codec or model output. Loudness is normalised 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,8 +15,9 @@ from torch import nn
 
 from minideeptalk.config import MELS, STYLES
 from minideeptalk.errors import LearnerError
-from minideeptalk.hearing.batches import FRAMES_PER_SECOND, bucketed, mask_patches, one_cycle, pad_mels
+from minideeptalk.hearing.batches import FRAMES_PER_SECOND, bucketed, mask_patches, pad_mels
 from minideeptalk.hearing.judge import as_tensor
+from minideeptalk.hearing.optimise import Progress, optimise
 from minideeptalk.speech.corpus import Corpus
 from minideeptalk.speech.features import LogMel, griffin_lim
 
@@ -91,7 +91,7 @@ class StyleJudge(nn.Module):
 
 def train_style_judge(
     corpus: Corpus, seed: int = 211, updates: int = 200, utterances: int = 1500, copies: int = 300, learning_rate: float = 3e-3,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> StyleJudge:
     """Train a style judge on the assistant's voice.
 
@@ -117,18 +117,12 @@ def train_style_judge(
         waves += [griffin_lim(judge.log_mel(wave)) for wave in waves[:copies]]
         features = [judge.features(wave) for wave in waves]
     styles = torch.tensor([STYLES.index(corpus.request(i).style) for i in chosen])
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: one_cycle(update, updates))
     batches = bucketed([len(mel) for mel in features], 30 * FRAMES_PER_SECOND, generator)
-    judge.train()
-    for update in range(updates):
+
+    def next_loss() -> torch.Tensor:
         batch = next(batches)
         mel, lengths = pad_mels([features[i] for i in batch])
-        loss = nn.functional.cross_entropy(judge(mask_patches(mel, generator), lengths), styles[batch])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        if progress:
-            progress(update + 1, updates, float(loss.detach()))
+        return nn.functional.cross_entropy(judge(mask_patches(mel, generator), lengths), styles[batch])
+
+    optimise(judge, next_loss, updates, learning_rate, progress)
     return judge.eval().requires_grad_(False)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
 from minideeptalk.config import STYLES, EarConfig
-from minideeptalk.hearing.batches import FRAMES_PER_SECOND, bucketed, mask_patches, one_cycle, pad_mels
+from minideeptalk.hearing.batches import FRAMES_PER_SECOND, bucketed, mask_patches, pad_mels
 from minideeptalk.hearing.confidence import remember_words
 from minideeptalk.hearing.ctc import ctc_loss
 from minideeptalk.hearing.ear import Ear, normalise
-from minideeptalk.hearing.judge import as_tensor
+from minideeptalk.hearing.optimise import Progress, optimise
 from minideeptalk.speech.corpus import Corpus
 from minideeptalk.speech.features import LogMel
 
@@ -20,12 +18,12 @@ def corpus_mels(corpus: Corpus) -> list[torch.Tensor]:
     """Log-mel `(frames, 80)` of every utterance of a corpus."""
     log_mel = LogMel()
     with torch.no_grad():
-        return [log_mel(as_tensor(corpus.waveform(i))) for i in range(len(corpus))]
+        return [log_mel(corpus.waveform(i)) for i in range(len(corpus))]
 
 
 def train_ear(
     corpus: Corpus, words: tuple[str, ...], config: EarConfig | None = None, seed: int = 7,
-    progress: Callable[[int, int, float], None] | None = None, device: str = "cpu",
+    progress: Progress | None = None, device: str = "cpu",
 ) -> Ear:
     """Train an ear on spoken questions.
 
@@ -43,27 +41,21 @@ def train_ear(
     config = config or EarConfig()
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    ear = Ear(words, config).to(device).train()
+    ear = Ear(words, config).to(device)
     log_mels = corpus_mels(corpus)
     mels = [normalise(log_mel) for log_mel in log_mels]
     label = {word: index + 1 for index, word in enumerate(words)}
     targets = [[label[word] for word in request.words] for request in corpus.requests]
     styles = torch.tensor([STYLES.index(request.style) for request in corpus.requests], device=device)
-    optimizer = torch.optim.AdamW(ear.parameters(), lr=config.learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: one_cycle(update, config.updates))
     batches = bucketed([len(mel) for mel in mels], config.batch_seconds * FRAMES_PER_SECOND, generator)
-    for update in range(config.updates):
+
+    def next_loss() -> torch.Tensor:
         batch = next(batches)
         mel, lengths = pad_mels([mels[i] for i in batch])
         mel, lengths = mask_patches(mel, generator).to(device), lengths.to(device)
-        loss = ear_loss(ear, mel, lengths, [targets[i] for i in batch], styles[batch])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(ear.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if progress:
-            progress(update + 1, config.updates, float(loss.detach()))
+        return ear_loss(ear, mel, lengths, [targets[i] for i in batch], styles[batch])
+
+    optimise(ear, next_loss, config.updates, config.learning_rate, progress)
     ear = ear.cpu().freeze()
     remember_words(ear, log_mels)
     return ear

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from minideeptalk.config import JudgeConfig
-from minideeptalk.hearing.batches import bucketed, mask_patches, one_cycle, pad_mels
+from minideeptalk.hearing.batches import bucketed, mask_patches, pad_mels
 from minideeptalk.hearing.ctc import ctc_loss
 from minideeptalk.hearing.judge import Judge, spell
+from minideeptalk.hearing.optimise import Progress, optimise
 from minideeptalk.speech.corpus import Corpus
 
 FEATURE_RATE = 100  # the judge's own frames a second
@@ -17,7 +18,7 @@ FEATURE_RATE = 100  # the judge's own frames a second
 
 def train_judge(
     corpora: Sequence[Corpus], config: JudgeConfig | None = None, seed: int = 101,
-    progress: Callable[[int, int, float], None] | None = None, device: str = "cpu",
+    progress: Progress | None = None, device: str = "cpu",
 ) -> Judge:
     """Train a judge on original speech.
 
@@ -38,22 +39,16 @@ def train_judge(
     judge = Judge(config)
     with torch.no_grad():
         features = [judge.features(corpus.waveform(i)) for corpus in corpora for i in range(len(corpus))]
-    judge.to(device).train()
+    judge.to(device)
     targets = [spell(" ".join(request.words)) for corpus in corpora for request in corpus.requests]
-    optimizer = torch.optim.AdamW(judge.parameters(), lr=config.learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: one_cycle(update, config.updates))
     batches = bucketed([len(mel) for mel in features], config.batch_seconds * FEATURE_RATE, generator)
-    for update in range(config.updates):
+
+    def next_loss() -> torch.Tensor:
         batch = next(batches)
         mel, lengths = pad_mels([features[i] for i in batch])
         mel = mask_patches(mel, generator, max_frames=12).to(device)
         log_probabilities, lengths = judge(mel, lengths.to(device))
-        loss = ctc_loss(log_probabilities, lengths, [targets[i] for i in batch])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if progress:
-            progress(update + 1, config.updates, float(loss.detach()))
+        return ctc_loss(log_probabilities, lengths, [targets[i] for i in batch])
+
+    optimise(judge, next_loss, config.updates, config.learning_rate, progress)
     return judge.cpu().eval().requires_grad_(False)

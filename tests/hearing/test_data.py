@@ -54,7 +54,7 @@ def test_answers_are_short_on_grid_and_in_one_voice():
 def test_every_word_is_spoken_in_many_contexts():
     neighbours = {word: set() for word in SPEAKABLE}
     for request in answer_requests(NANO, "train", NANO.speech.answers, NANO.speech.seed):
-        for first, second in zip(request.words, request.words[1:]):  # noqa: B905
+        for first, second in zip(request.words, request.words[1:]):
             neighbours[first].add(second)
             neighbours[second].add(first)
     assert min(map(len, neighbours.values())) >= 40

@@ -6,8 +6,9 @@ import torch
 from minideeptalk.config import STYLES, EarConfig, JudgeConfig
 from minideeptalk.errors import LearnerError
 from minideeptalk.hearing import Ear, Judge, StyleJudge
-from minideeptalk.hearing.batches import bucketed, mask_patches, one_cycle, pad_mels
+from minideeptalk.hearing.batches import bucketed, mask_patches, pad_mels
 from minideeptalk.hearing.judge import spell
+from minideeptalk.hearing.optimise import one_cycle
 
 WORDS = ("red", "cat", "box")
 
