@@ -74,6 +74,7 @@ from torch.nn import functional as F
 from minideeptalk.teaching import check
 from minideeptalk.viz.style import BLUE, HEAT, VERMILLION, finish
 
+torch.set_printoptions(precision=3, sci_mode=False)
 B, T = 4, 64   # sequences, steps
 D, H = 16, 16  # width, hidden width of one expert
 E, K = 12, 2   # experts, chosen experts
@@ -88,21 +89,25 @@ choices = []
 for k in range(1, E + 1):
     opacity = [1.0 if expert in ranked[:k] else 0.25 for expert in range(E)]
     kept = sum(probabilities[expert] for expert in ranked[:k])
-    words = f"{k} of {E} experts run and keep {kept:.0%} of the probability"
-    choices.append(dict(label=str(k), method="update", args=[{"marker.opacity": [opacity]}, {"title.text": words}]))
-figure.add_bar(x=list(range(E)), y=probabilities, marker=dict(color=BLUE, opacity=choices[K - 1]["args"][0]["marker.opacity"][0]))
-figure.update_layout(title=dict(text=choices[K - 1]["args"][1]["title.text"], font=dict(size=14)),
-                     sliders=[dict(active=K - 1, steps=choices, currentvalue=dict(prefix="K = "), pad=dict(t=40))])
+    words = f"{k} of {E} experts run, with {kept:.0%} of the probability"
+    changes = [{"marker.opacity": [opacity]}, {"title.text": words}]
+    choices.append(dict(label=str(k), method="update", args=changes))
+bars, title = choices[K - 1]["args"]
+figure.add_bar(x=list(range(E)), y=probabilities, marker=dict(color=BLUE, opacity=bars["marker.opacity"][0]))
+slider = dict(active=K - 1, steps=choices, currentvalue=dict(prefix="K = "), pad=dict(t=40))
+figure.update_layout(title=dict(text=title["title.text"], font=dict(size=14)), sliders=[slider])
 figure.update_xaxes(title="expert", dtick=1).update_yaxes(title="probability")
-finish(figure, f"Bars of the router's probabilities for one token over {E} experts. A slider chooses K; the K largest bars "
-               "are solid, the others pale.", height=380)
+finish(figure, f"Bars of the router's probabilities for one token over {E} experts. A slider chooses K; "
+               "the K largest bars are solid, the others pale.", height=380)
 
 # %% [markdown]
 # ## Build it: the router
 #
 # The router is one matrix, a row for each expert. For a token $x$ the scores are $W x$, and
 #
-# $$p = \mathrm{softmax}(W x), \qquad \mathcal{K} = \text{the } K \text{ largest of } p, \qquad w_e = p_e \ \text{ or }\ \frac{p_e}{\sum_{j \in \mathcal{K}} p_j}.$$
+# $$p = \mathrm{softmax}(W x), \qquad w_e = p_e \ \text{ or }\ \frac{p_e}{\sum_{j \in \mathcal{K}} p_j},$$
+#
+# where $\mathcal{K}$ holds the $K$ experts with the largest $p$.
 #
 # The two forms of the weight $w_e$ are a real choice, called **renormalising**. DeepSeek-V2-Lite, the model that DeepTalk starts
 # from, does not renormalise: a token whose router is unsure gets a quieter answer. Mixtral does. Our config field is
@@ -128,7 +133,7 @@ class MyRouter(nn.Module):
 tokens = torch.randn(B * T, D)  # (N, D)
 router = MyRouter(D, E, K, renormalise=False)
 probabilities, weights, indices = router(tokens)
-print("the first token goes to experts", indices[0].tolist(), "with weights", [round(w, 3) for w in weights[0].tolist()])
+print("the first token goes to experts", indices[0].tolist(), "with weights", weights[0].data)
 
 # %% [markdown]
 # ## Build it: the experts, by a loop
@@ -170,13 +175,15 @@ def my_grouped(tokens, indices, weights, gate_up, down):
     rows = order // chosen  # (N*K,) the token behind each choice
     counts = torch.bincount(indices.flatten(), minlength=experts)  # (E,)
     ends = counts.cumsum(0).to(torch.int32)  # (E,) where each expert's segment ends
-    gate, up = F.grouped_mm(tokens[rows], gate_up.transpose(1, 2), offs=ends).chunk(2, dim=-1)  # (N*K, H) twice
+    gate_up_rows = F.grouped_mm(tokens[rows], gate_up.transpose(1, 2), offs=ends)  # (N*K, 2H)
+    gate, up = gate_up_rows.chunk(2, dim=-1)  # (N*K, H), (N*K, H)
     hidden = F.silu(gate) * up * weights.flatten()[order, None]  # (N*K, H)
     results = F.grouped_mm(hidden, down.transpose(1, 2), offs=ends)  # (N*K, D)
     return torch.zeros_like(tokens).index_add(0, rows, results)  # (N, D)
 
 
-apart = (my_loop(tokens, indices, weights, gate_up, down) - my_grouped(tokens, indices, weights, gate_up, down)).abs().max()
+arguments = tokens, indices, weights, gate_up, down
+apart = (my_loop(*arguments) - my_grouped(*arguments)).abs().max()
 print(f"largest difference between loop and grouped: {apart:.1e}")
 assert apart < 1e-5
 
@@ -218,11 +225,12 @@ from minideeptalk.model import DeepTalkConfig, MixtureOfExperts
 
 def library_copy(mine, implementation):
     """The library's layer with the weights of ours."""
-    config = DeepTalkConfig(width=D, heads=2, experts=E, experts_per_token=K, expert_hidden=H, shared_experts=1,
-                            experts_implementation=implementation)
+    config = DeepTalkConfig(width=D, heads=2, experts=E, experts_per_token=K, expert_hidden=H,
+                            shared_experts=1, experts_implementation=implementation)
     layer = MixtureOfExperts(config)
-    pairs = [(layer.router.weight, mine.router.weight), (layer.experts.gate_up_proj, mine.gate_up),
-             (layer.experts.down_proj, mine.down), (layer.shared.gate_up.weight, mine.shared_gate_up.weight),
+    pairs = [(layer.router.weight, mine.router.weight),
+             (layer.experts.gate_up_proj, mine.gate_up), (layer.experts.down_proj, mine.down),
+             (layer.shared.gate_up.weight, mine.shared_gate_up.weight),
              (layer.shared.down.weight, mine.shared_down.weight)]
     with torch.no_grad():
         for theirs, ours in pairs:
@@ -231,7 +239,7 @@ def library_copy(mine, implementation):
 
 # %%
 even = torch.randn(B, T, D)  # (B, T, D)
-skewed = torch.randn(D) + 0.01 * torch.randn(B, T, D)  # nearly one token: few experts, the others stay empty
+skewed = torch.randn(D) + 0.01 * torch.randn(B, T, D)  # nearly one token, so few experts
 
 for name, sequences in (("even", even), ("skewed", skewed)):
     for implementation in ("loop", "grouped"):
@@ -245,7 +253,7 @@ for name, sequences in (("even", even), ("skewed", skewed)):
         for their_weight, our_weight in pairs:
             torch.testing.assert_close(their_weight.grad, our_weight.grad, atol=1e-5, rtol=1e-5)
         empty = E - len(indices.unique())
-        print(f"{name} tokens, library's {implementation} path: output and gradients equal; experts without a token: {empty}")
+        print(f"{name} tokens, {implementation} path: equal to the library's; {empty} experts had no token")
 assert empty > 0
 
 # %% [markdown]
@@ -259,9 +267,10 @@ def seconds(path, count, width=128, experts=16, hidden=128):
     """CPU seconds of one forward and backward pass with `count` tokens."""
     x = torch.randn(count, width, requires_grad=True)
     weights, indices = torch.rand(count, experts).softmax(-1).topk(2, dim=-1)
-    projections = (torch.randn(experts, 2 * hidden, width, requires_grad=True), torch.randn(experts, width, hidden, requires_grad=True))
+    gate_up = torch.randn(experts, 2 * hidden, width, requires_grad=True)
+    down = torch.randn(experts, width, hidden, requires_grad=True)
     start = time.process_time()
-    path(x, indices, weights, *projections).square().mean().backward()
+    path(x, indices, weights, gate_up, down).square().mean().backward()
     return time.process_time() - start
 
 
@@ -276,11 +285,14 @@ for _ in range(rounds):
 figure = go.Figure()
 for path, colour, dash in (("my_loop", VERMILLION, "dash"), ("my_grouped", BLUE, "solid")):
     micro = [1e6 * best[path, count] / count for count in counts]
-    figure.add_scatter(x=counts, y=micro, name=path.removeprefix("my_"), mode="lines+markers", line=dict(color=colour, dash=dash))
-figure.update_xaxes(title="tokens in the batch", type="log", tickvals=counts).update_yaxes(title="µs a token", type="log")
+    figure.add_scatter(x=counts, y=micro, name=path.removeprefix("my_"), mode="lines+markers",
+                       line=dict(color=colour, dash=dash))
+figure.update_xaxes(title="tokens in the batch", type="log", tickvals=counts)
+figure.update_yaxes(title="µs a token", type="log")
 ratios = [best["my_loop", count] / best["my_grouped", count] for count in counts]
-print("loop / grouped:", ", ".join(f"{ratio:.2f} at {count} tokens" for ratio, count in zip(ratios, counts)))
-finish(figure, "Microseconds a token against tokens in the batch, for the loop and the grouped path; both fall as batches grow.", height=360)
+for ratio, count in zip(ratios, counts):
+    print(f"at {count} tokens the loop takes {ratio:.2f} times as long")
+finish(figure, "Microseconds a token against tokens in the batch, for the loop and the grouped path.", height=360)
 
 # %% [markdown]
 # ## Run it small
@@ -306,9 +318,9 @@ def batch(size, seed):
 # Left alone, a router tends to send everything to the experts that are already good. The **balance loss** pushes against that: for every
 # sequence it multiplies the share of choices that an expert got, $f_e$, with the mean probability it was given, $P_e$, and sums over experts,
 #
-# $$\mathcal{L}_\text{balance} = \sum_{e=1}^{E} f_e\, P_e, \qquad f_e = \frac{E}{K T} \cdot \text{choices of } e.$$
+# $$\mathcal{L}_\text{balance} = \sum_{e=1}^{E} f_e\, P_e, \qquad f_e = \frac{E}{K T}\, n_e,$$
 #
-# It is 1 when all experts are used alike. The library's is `sequence_balance_loss`; you will write your own in the exercises.
+# where $n_e$ of the sequence's $K T$ choices went to expert $e$. It is 1 when all experts are used alike. The library's is `sequence_balance_loss`; you will write your own in the exercises.
 
 # %%
 from minideeptalk.model import sequence_balance_loss
@@ -319,7 +331,9 @@ def load_table(layer, size=6000):
     tokens, wanted, family = batch(size, seed=10**6)
     with torch.no_grad():
         output, _, indices = layer(tokens)
-    table = torch.zeros(6, E).index_put_((family[:, None].expand_as(indices), indices), torch.ones(indices.shape), accumulate=True)
+    table = torch.zeros(6, E)
+    for group in range(6):
+        table[group] = torch.bincount(indices[family == group].flatten(), minlength=E)
     return table / table.sum(dim=1, keepdim=True), (F.mse_loss(output, wanted) / wanted.var()).item()
 
 # %%
@@ -332,8 +346,8 @@ def train(layer, balance, updates, snapshots=()):
             tables[update] = load_table(layer)[0]
         tokens, wanted, _ = batch(512, seed=1000 * chapter.seed + update)
         output, probabilities, indices = layer(tokens)
-        loss = F.mse_loss(output, wanted)
-        loss = loss + balance * sequence_balance_loss(probabilities[None], indices[None], torch.ones(1, 512, dtype=torch.bool))
+        one_sequence = probabilities[None], indices[None], torch.ones(1, 512, dtype=torch.bool)
+        loss = F.mse_loss(output, wanted) + balance * sequence_balance_loss(*one_sequence)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -353,24 +367,27 @@ chapter.measure("error of the mixture, as a share of the target's variance", err
 
 # %%
 def sorted_columns(table):
-    """Experts in the order of the family that uses them most, so that specialists form a staircase."""
-    return sorted(range(E), key=lambda expert: (table[:, expert].argmax().item(), -table[:, expert].max().item()))
+    """Experts in the order of the family that uses them most, which makes a staircase."""
+    best, family = table.max(dim=0)  # (E,), (E,)
+    return sorted(range(E), key=lambda expert: (family[expert].item(), -best[expert].item()))
 
 
-def heat_map(tables, alt):
-    """Heat map of the load tables with a slider over updates."""
+def heat_map(tables, alt, prefix="update "):
+    """Heat map of load tables, with a slider over them."""
     columns = sorted_columns(list(tables.values())[-1])
     pictures = {update: table[:, columns].tolist() for update, table in tables.items()}
-    steps = [dict(label=str(update), method="restyle", args=[{"z": [z]}]) for update, z in pictures.items()]
-    figure = go.Figure(go.Heatmap(z=list(pictures.values())[-1], x=[str(expert) for expert in columns], y=FAMILIES, zmin=0, zmax=0.5,
-                                  colorscale=HEAT, xgap=1, ygap=1, colorbar=dict(tickformat=".0%", thickness=12)))
-    figure.update_layout(sliders=[dict(active=len(steps) - 1, steps=steps, currentvalue=dict(prefix="update "), pad=dict(t=45))])
+    steps = [dict(label=str(name), method="restyle", args=[{"z": [z]}]) for name, z in pictures.items()]
+    figure = go.Figure(go.Heatmap(
+        z=list(pictures.values())[-1], x=[str(expert) for expert in columns], y=FAMILIES, zmin=0, zmax=0.5,
+        colorscale=HEAT, xgap=1, ygap=1, colorbar=dict(tickformat=".0%", thickness=12)))
+    slider = dict(active=len(steps) - 1, steps=steps, currentvalue=dict(prefix=prefix), pad=dict(t=45))
+    figure.update_layout(sliders=[slider])
     figure.update_xaxes(title="expert", type="category").update_yaxes(autorange="reversed")
     return finish(figure, alt, height=400)
 
 
-heat_map(tables, "Heat map of six token families by twelve experts. At the start every family uses all experts; after training each "
-                 "family keeps to a few experts of its own.")
+heat_map(tables, "Heat map of six token families by twelve experts. At the start every family uses many "
+                 "experts; after training each family keeps to a few of its own.")
 
 # %% [markdown]
 # **Specialisation** in one number: how many bits an expert's number tells about the family, the mutual information of the table. It is zero when
@@ -390,12 +407,13 @@ class Dense(nn.Module):
 
     def __init__(self, hidden=(K + 1) * H):
         super().__init__()
-        self.gate_up, self.down = nn.Linear(D, 2 * hidden, bias=False), nn.Linear(hidden, D, bias=False)
+        self.gate_up = nn.Linear(D, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, D, bias=False)
 
     def forward(self, tokens):
         gate, up = self.gate_up(tokens).chunk(2, dim=-1)
-        one = torch.zeros(len(tokens), 1, dtype=torch.long)  # a single "expert", so that it fits the same loop
-        return self.down(F.silu(gate) * up), torch.ones(len(tokens), 1), one
+        count = len(tokens)  # it pretends to have one expert, so that the same loop trains it
+        return self.down(F.silu(gate) * up), torch.ones(count, 1), torch.zeros(count, 1, dtype=torch.long)
 
 # %%
 torch.manual_seed(chapter.seed)
@@ -434,7 +452,8 @@ assert router_gradient(1, True) < 1e-6 < router_gradient(1, False)
 # together**. Three runs tell it all.
 
 # %%
-runs = {"K = 1, plain": (1, False, 0.01), "K = 1, renormalised": (1, True, 0.01), "K = 2, no balance loss": (2, False, 0.0)}
+runs = {"K = 1, plain": (1, False, 0.01), "K = 1, renormalised": (1, True, 0.01),
+        "K = 2, no balance loss": (2, False, 0.0)}
 rows, trapped = [("K = 2, balance loss", error, specialisation(table), table)], {}
 for name, (chosen, renormalise, balance) in runs.items():
     torch.manual_seed(chapter.seed)
@@ -442,18 +461,21 @@ for name, (chosen, renormalise, balance) in runs.items():
     train(layer, balance, updates)
     trapped[name], trapped_error = load_table(layer)
     rows.append((name, trapped_error, specialisation(trapped[name]), trapped[name]))
-print(f"{'':24}error   bits   busiest   idlest (times the even share)")
+print(f"{'':22} error  bits  busiest  idlest")
 for name, its_error, bits, its_table in rows:
-    load = its_table.mean(dim=0) * E
-    print(f"{name:24}{its_error:5.3f}   {bits:4.2f}   {load.max():7.2f}   {load.min():6.2f}")
+    load = its_table.mean(dim=0) * E  # 1 is the even share
+    print(f"{name:22} {its_error:5.3f}  {bits:4.2f}  {load.max():7.2f}  {load.min():6.2f}")
 chapter.measure("specialisation of the trapped router, bits", rows[2][2]);
 
 # %%
 heat_map({"plain": trapped["K = 1, plain"], "renormalised": trapped["K = 1, renormalised"]},
-         "Heat maps of two routers with one expert a token. The plain one is a staircase of specialists; the renormalised one is "
-         "smeared, although all its experts are equally busy.")
+         "Heat maps of two routers with one expert a token. The plain one is a staircase of specialists; "
+         "the renormalised one is smeared, although its experts are equally busy.", prefix="K = 1, ")
 
 # %% [markdown]
+# Compare the first row with the last, too: in a world this small a weak balance loss hardly matters. Make it stronger in `train`, and watch load
+# and error move apart.
+#
 # A second trap lies in the order of two words. *Softmax, then top-k* and *top-k, then softmax* give the same experts, and once renormalised the same
 # weights, since softmax over a subset is renormalised softmax. Without renormalising they differ. The paper's model takes softmax first.
 
@@ -462,7 +484,8 @@ logits = torch.randn(5, E)
 first = logits.softmax(dim=-1).topk(K, dim=-1).values  # (5, K)
 second = logits.topk(K, dim=-1).values.softmax(dim=-1)  # (5, K)
 torch.testing.assert_close(first / first.sum(dim=-1, keepdim=True), second)
-print("plain, softmax first:", [round(w, 3) for w in first[0].tolist()], " top-k first:", [round(w, 3) for w in second[0].tolist()])
+print("softmax first:", first[0])
+print("top-k first:  ", second[0])
 
 # %% [markdown]
 # ## Exercises
@@ -539,7 +562,7 @@ check("04-1", top_k_gate)
 # %%
 # Exercise 04-2: your code
 def balance_loss(probabilities, indices):
-    """probabilities (B, T, E), indices (B, T, K) -> one number: 1 when every sequence uses its experts evenly."""
+    """probabilities (B, T, E), indices (B, T, K) -> one number, 1 where use is even."""
     raise NotImplementedError("your code here")
 
 # %%
@@ -551,7 +574,7 @@ check("04-2", balance_loss)
 #
 # ```python
 # def balance_loss(probabilities, indices):
-#     """probabilities (B, T, E), indices (B, T, K) -> one number: 1 when every sequence uses its experts evenly."""
+#     """probabilities (B, T, E), indices (B, T, K) -> one number, 1 where use is even."""
 #     steps, experts = probabilities.shape[1:]
 #     hits = torch.zeros_like(probabilities).scatter(2, indices, 1.0)  # (B, T, E)
 #     frequency = hits.sum(dim=1) * experts / (indices.shape[-1] * steps)  # (B, E)
@@ -584,7 +607,7 @@ check("04-2", balance_loss)
 # %%
 # Exercise 04-3: your code
 def load_by_group(indices, groups, mask, experts, num_groups):
-    """indices (N, K), groups (N,), mask (N,) -> (G, E): the share of each group's choices that went to each expert."""
+    """indices (N, K), groups (N,), mask (N,) -> (G, E), shares of each group's choices."""
     raise NotImplementedError("your code here")
 
 # %%
@@ -596,7 +619,7 @@ check("04-3", load_by_group)
 #
 # ```python
 # def load_by_group(indices, groups, mask, experts, num_groups):
-#     """indices (N, K), groups (N,), mask (N,) -> (G, E): the share of each group's choices that went to each expert."""
+#     """indices (N, K), groups (N,), mask (N,) -> (G, E), shares of each group's choices."""
 #     table = torch.zeros(num_groups, experts)
 #     for group in range(num_groups):
 #         chosen = indices[(groups == group) & mask]  # (n, K)
@@ -611,11 +634,12 @@ check("04-3", load_by_group)
 
 # %%
 better = dense_error / error
-print(f"- With the same active weights, the mixture's error was {better:.1f} times smaller than the dense network's.")
-print(f"- Its experts tell the family with {specialisation(table):.2f} of {torch.tensor(6.).log2():.2f} bits; nobody told them the families.")
-print(f"- The trapped router (K = 1, renormalised) kept its experts busy but told only {rows[2][2]:.2f} bits, "
-      f"where the plain one told {rows[1][2]:.2f}.")
-print(f"- Loop and grouped path agree to 1e-5; at {counts[-1]} tokens the loop took {ratios[-1]:.2f} times as long.")
+bits = specialisation(table)
+print(f"- With the same active weights, the mixture's error was {better:.1f} times smaller than the dense one's.")
+print(f"- Its experts tell the family with {bits:.2f} of {torch.tensor(6.).log2():.2f} bits. Nobody told them.")
+print(f"- The trapped router (K = 1, renormalised) kept its experts busy but told {rows[2][2]:.2f} bits,")
+print(f"  where the plain one told {rows[1][2]:.2f}.")
+print(f"- Loop and grouped path agree; at {counts[-1]} tokens the loop took {ratios[-1]:.2f} times as long.")
 
 # %% [markdown]
 # ## References

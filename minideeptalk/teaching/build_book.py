@@ -43,7 +43,8 @@ def drop_stale_outputs(root: Path) -> None:
 def build_environment() -> dict[str, str]:
     """The environment that notebooks run in: quick, budgets enforced, and no hub to ask."""
     return {**os.environ, "MINIDEEPTALK_MODE": "quick", "MINIDEEPTALK_ENFORCE_BUDGET": "1", "PLOTLY_RENDERER": "plotly_mimetype",
-            "HF_HUB_OFFLINE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "TOKENIZERS_PARALLELISM": "false"}
+            "HF_HUB_OFFLINE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "OMP_NUM_THREADS": "1",
+            "TOKENIZERS_PARALLELISM": "false"}
 
 
 def main() -> int:

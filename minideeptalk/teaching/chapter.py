@@ -9,12 +9,14 @@ import random
 import time
 from dataclasses import dataclass, field
 from importlib.resources import files
+from pathlib import Path
 
 from minideeptalk.errors import LearnerError
 from minideeptalk.teaching.diagram import SystemDiagram
 from minideeptalk.teaching.machine import calibration_seconds, peak_memory_mb
 
 MODES = ("quick", "full")
+VALUES_FILE = "MINIDEEPTALK_VALUES"  # environment variable: where the footer writes what the chapter measured
 TOLERANCE = 1.2  # a chapter may exceed its budget by this factor before the build fails
 
 
@@ -86,19 +88,22 @@ class Chapter:
         print(f"Verified on {datetime.date.today()} with torch {torch.__version__} on {where}, mode {self.mode}, seed {self.seed}.")
         print(f"{time.monotonic() - self.started_wall:.0f} s, {used:.0f} of {self.budget.units:.0f} budgeted units of CPU time "
               f"(a unit is {unit:.3f} s here), peak {peak:.0f} of {self.budget.peak_mb:.0f} MB.")
+        if os.environ.get(VALUES_FILE):
+            Path(os.environ[VALUES_FILE]).write_text(json.dumps(self.values), encoding="utf8")
         over = used > TOLERANCE * self.budget.units or peak > TOLERANCE * self.budget.peak_mb
         if over and self.quick and os.environ.get("MINIDEEPTALK_ENFORCE_BUDGET") == "1":
             raise LearnerError(f"{self.name} within its budget", f"{used:.0f} units and {peak:.0f} MB",
                                next_step="make the chapter cheaper, or change minideeptalk/teaching/chapters.json")
 
 
-def open_chapter(name: str, mode: str | None = None, seed: int | None = None) -> Chapter:
+def open_chapter(name: str, mode: str | None = None, seed: int | None = None, threads: int = 1) -> Chapter:
     """Fix the seeds, print the budget, and return the running chapter.
 
     Args:
         name: of the notebook, without ending.
         mode: `quick` (the book's run, minutes) or `full`; default `quick`, or what MINIDEEPTALK_MODE says.
         seed: default 0, or what MINIDEEPTALK_SEED says.
+        threads: for torch; layers this small are no faster with more, and far slower where cores are shared.
 
     Raises:
         LearnerError: for a name or mode that does not exist.
@@ -114,6 +119,7 @@ def open_chapter(name: str, mode: str | None = None, seed: int | None = None) ->
     seed = int(os.environ.get("MINIDEEPTALK_SEED", 0)) if seed is None else seed
     random.seed(seed)
     torch.manual_seed(seed)
+    torch.set_num_threads(threads)
     budget, unit = known[name], calibration_seconds()
     print(f"{budget.title}: about {max(1, round(budget.units * unit / 60))} CPU minutes on this machine, "
           f"{budget.t4_minutes:g} on a T4 (estimated), at most {budget.peak_mb:.0f} MB. Mode {mode}, seed {seed}.")

@@ -83,11 +83,11 @@ class SystemDiagram:
 
     def _box(self, name) -> str:
         x, y, w, h, first, second = BOXES[name]
-        lines = self._text(x + w / 2, y + 25, first, 17, "600") + self._text(x + w / 2, y + 46, second, 14) if first else ""
+        lines = self._text(x + w / 2, y + 25, first, 19, "600") + self._text(x + w / 2, y + 47, second, 16) if first else ""
         return self._rect(x, y, w, h, name in self.lit) + lines
 
     def _frame(self) -> str:
-        return self._rect(10, 274, 540, 188, radius=14) + self._text(280, 298, "Speech language model", 17, "600")
+        return self._rect(10, 274, 540, 188, radius=14) + self._text(280, 298, "Speech language model", 19, "600")
 
     def _experts(self) -> str:
         x, y, *_ = BOXES["experts"]
@@ -96,16 +96,16 @@ class SystemDiagram:
             audio = expert >= 9
             colour = AUDIO_COLOUR if audio else TEXT_COLOUR
             squares.append(self._rect(x + 12 + expert * 40, y + 8, 34, 24, radius=4, colour=colour, fill=colour))
-        return ("".join(squares) + self._text(x + 192, y + 51, "text experts", 14)
-                + self._text(x + 430, y + 51, "audio experts", 14))
+        return ("".join(squares) + self._text(x + 192, y + 51, "text experts", 16)
+                + self._text(x + 430, y + 51, "audio experts", 16))
 
     def _stages(self) -> str:
         x, y, w, *_ = BOXES["stages"]
         cell = w / len(STAGES)
-        parts = [self._text(x + w / 2, y + 23, "Stages of training", 16, "600")]
+        parts = [self._text(x + w / 2, y + 23, "Stages of training", 18, "600")]
         for position, (number, words) in enumerate(STAGES):
             centre = x + (position + 0.5) * cell
-            parts.append(self._text(centre, y + 49, number or "·", 16, "600") + self._text(centre, y + 70, words, 15))
+            parts.append(self._text(centre, y + 49, number or "·", 16, "600") + self._text(centre, y + 70, words, 16))
         return "".join(parts)
 
     def _arrow(self, ends) -> str:

@@ -109,7 +109,7 @@ def _gate_detached(logits, k, renormalise):
 
 
 def balance_loss(probabilities, indices):
-    """probabilities (B, T, E), indices (B, T, K) -> one number: 1 when every sequence uses its experts evenly."""
+    """probabilities (B, T, E), indices (B, T, K) -> one number, 1 where use is even."""
     ### BEGIN SOLUTION
     steps, experts = probabilities.shape[1:]
     hits = torch.zeros_like(probabilities).scatter(2, indices, 1.0)  # (B, T, E)
@@ -201,7 +201,7 @@ def _balance_detached(probabilities, indices):
 
 
 def load_by_group(indices, groups, mask, experts, num_groups):
-    """indices (N, K), groups (N,), mask (N,) -> (G, E): the share of each group's choices that went to each expert."""
+    """indices (N, K), groups (N,), mask (N,) -> (G, E), shares of each group's choices."""
     ### BEGIN SOLUTION
     table = torch.zeros(num_groups, experts)
     for group in range(num_groups):

@@ -1,4 +1,4 @@
-"""Plotly figures in the static page: no kernel, no network, one copy of plotly.js for the whole book.
+"""What the book's pages need beyond Jupyter Book: plotly figures without kernel or network, one search bar, no thebe.
 
 plotly 6 and newer stores a figure under its own MIME type only, which myst-nb does not know. `PlotlyRenderer` (registered in pyproject.toml)
 writes the figure's JSON into the page; `book/_static/figures.js` draws it, follows light and dark, and turns plotly's sliders and
@@ -69,13 +69,39 @@ def plotly_js() -> Path:
 
 
 def setup(app):
-    """Sphinx extension: the page's script and style, and plotly.js beside them."""
+    """Sphinx extension: the page's script and style, plotly.js beside them, and nothing that asks the network."""
     app.add_js_file("figures.js", loading_method="defer")
     app.add_css_file("book.css")
-    app.connect("build-finished", _copy_plotly)
+    app.connect("config-inited", _one_search_bar)
+    app.connect("html-page-context", _drop_thebe, priority=900)
+    app.connect("build-finished", _finish_static, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _copy_plotly(app, error) -> None:
-    if error is None and app.builder.format == "html":
-        shutil.copyfile(plotly_js(), Path(app.outdir, "_static", "plotly.min.js"))
+def _one_search_bar(app, config) -> None:
+    """Empty the upper bar, which repeats the search. Setting it in `_config.yml` would replace the repository's buttons."""
+    config.html_theme_options.update(navbar_start=[], navbar_center=[], navbar_end=[], navbar_persistent=[])
+
+
+def _drop_thebe(app, pagename, templatename, context, doctree) -> None:
+    """Jupyter Book adds thebe's scripts twice even when it is off, which is an error in the browser's console."""
+    for kind in ("script_files", "css_files"):
+        context[kind] = [entry for entry in context.get(kind, []) if not _is_thebe(entry)]
+
+
+def _is_thebe(entry) -> bool:
+    words = f"{getattr(entry, 'filename', '')} {getattr(entry, 'attributes', {}).get('body', '')}"
+    return "thebe" in words.lower()
+
+
+def _finish_static(app, error) -> None:
+    """Add plotly.js; leave out the forms of MathJax that no page loads."""
+    if error is not None or app.builder.format != "html":
+        return
+    static = Path(app.outdir, "_static")
+    shutil.copyfile(plotly_js(), static / "plotly.min.js")
+    for pattern in ("*svg*.js", "*full*.js", "mml-*.js", "tex-mml-*.js", "latest.js", "node-main.js"):
+        for path in (static / "mathjax").glob(pattern):
+            path.unlink()
+    for folder in ("sre", "output/svg", "input/mml", "input/asciimath"):
+        shutil.rmtree(static / "mathjax" / folder, ignore_errors=True)

@@ -1,0 +1,64 @@
+"""What chapters share: seeds and budget at the start, the band beside each number, a clear sentence where they cannot run."""
+
+import pytest
+import torch
+
+from minideeptalk.errors import LearnerError
+from minideeptalk.teaching import open_chapter
+from minideeptalk.teaching.chapter import Budget, Chapter, budgets
+from minideeptalk.teaching.machine import NotReady, calibration_seconds, check_floors
+from minideeptalk.teaching.record_chapter import band
+
+NAME = next(iter(budgets()))
+GOOD = {"torch": "2.11.0+cu130", "transformers": "5.15.0", "numpy": "2.0.2"}
+
+
+def running(record, units=1e9, mode="quick"):
+    return Chapter("x", Budget("x", units, 1e9, 1, ()), mode, 0, record, calibration_seconds(1), 0.0, 0.0)
+
+
+def test_opening_a_chapter_fixes_the_seed_and_prints_the_budget(capsys):
+    open_chapter(NAME)
+    first = torch.rand(1)
+    open_chapter(NAME)
+    assert torch.equal(first, torch.rand(1))
+    assert "CPU minutes" in capsys.readouterr().out
+
+
+def test_an_unknown_chapter_or_mode_is_explained():
+    with pytest.raises(LearnerError, match=NAME):
+        open_chapter("99_nothing")
+    with pytest.raises(LearnerError, match="quick or full"):
+        open_chapter(NAME, mode="slow")
+
+
+def test_a_number_is_compared_with_its_band(capsys):
+    chapter = running({"values": {"error": {"low": 1, "high": 2}}, "runs": 5, "torch": "2.11", "date": "today"})
+    chapter.measure("error", 1.5)
+    chapter.measure("error", 2.5)
+    chapter.measure("other", 3)
+    lines = capsys.readouterr().out.splitlines()
+    assert "inside the recorded band" in lines[0] and "OUTSIDE" in lines[1] and "no record" in lines[2]
+
+
+def test_the_footer_fails_the_build_over_budget_and_only_there(monkeypatch, capsys):
+    running(None, units=0).footer()
+    monkeypatch.setenv("MINIDEEPTALK_ENFORCE_BUDGET", "1")
+    with pytest.raises(LearnerError, match="within its budget"):
+        running(None, units=0).footer()
+    running(None).footer()
+    assert "Verified on" in capsys.readouterr().out
+
+
+def test_an_old_environment_gets_one_sentence():
+    check_floors(GOOD, (3, 10))
+    with pytest.raises(NotReady, match="pip install -U torch"):
+        check_floors({**GOOD, "torch": "2.9.1"}, (3, 11))
+    with pytest.raises(NotReady, match="Python 3.10"):
+        check_floors(GOOD, (3, 9))
+    assert len(NotReady("a", "b")._render_traceback_()) == 1
+
+
+def test_a_band_is_wider_than_what_was_seen():
+    assert band([1.0, 2.0]) == {"low": 0.5, "high": 2.5, "mean": 1.5}
+    assert band([1.0, 1.0])["low"] < 1 < band([1.0, 1.0])["high"]
