@@ -17,7 +17,7 @@ help:
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"the pinned environment needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: make PYTHON=python3.12 {sys.argv[1]}")' $(or $(firstword $(MAKECMDGOALS)),install)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo 'python3 -m venv failed. On Debian and Ubuntu: apt-get install python3-venv'; rm -rf $(VENV); exit 1; }
 	@echo 'Installing into $(VENV): torch and friends, some minutes the first time.'
