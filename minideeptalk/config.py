@@ -78,7 +78,7 @@ class JudgeConfig:
 
     width: int = 128
     layers: int = 5
-    updates: int = 1000
+    updates: int = 900
     batch_seconds: float = 30.0
     learning_rate: float = 3e-3
 

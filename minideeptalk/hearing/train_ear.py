@@ -6,7 +6,7 @@ import torch
 
 from minideeptalk.config import STYLES, EarConfig
 from minideeptalk.hearing.batches import FRAMES_PER_SECOND, bucketed, mask_patches, pad_mels
-from minideeptalk.hearing.confidence import remember_words
+from minideeptalk.hearing.confidence import Calibration, choose_threshold, remember_words, strange_sounds
 from minideeptalk.hearing.ctc import ctc_loss
 from minideeptalk.hearing.ear import Ear, normalise
 from minideeptalk.hearing.optimise import Progress, optimise
@@ -70,3 +70,19 @@ def ear_loss(
     style_logits = ear.style_logits(states, log_probabilities, lengths)
     style_loss = torch.nn.functional.cross_entropy(style_logits, styles)
     return ctc_loss(log_probabilities, lengths, targets) + ear.config.style_weight * style_loss
+
+
+def calibrate_ear(ear: Ear, questions: Corpus, foreign: Corpus, seed: int = 0) -> Calibration:
+    """Choose when the ear says that it did not understand; sets `ear.threshold`.
+
+    Args:
+        ear: a trained ear.
+        questions: validation questions, which it should understand.
+        foreign: speech made from `data.foreign_requests`, which it should refuse, as it should refuse the first hundred
+            questions played backwards and noise of the same length.
+        seed: of the noise.
+    """
+    log_mel = LogMel()
+    sounds = strange_sounds([questions.waveform(i) for i in range(min(100, len(questions)))], seed)
+    outside = corpus_mels(foreign) + [log_mel(sound) for sound in sounds]
+    return choose_threshold(ear, corpus_mels(questions), outside)

@@ -2,10 +2,11 @@
 
 import math
 
+import pytest
 import torch
 
 from minideeptalk.config import EarConfig, JudgeConfig
-from minideeptalk.hearing import StyleJudge, train_ear, train_judge, train_style_judge
+from minideeptalk.hearing import StyleJudge, calibrate_ear, train_ear, train_judge, train_style_judge
 from minideeptalk.speech.corpus import Request
 
 TONES = {"red": 300.0, "cat": 900.0, "box": 2500.0}
@@ -43,6 +44,13 @@ def test_the_ear_learns_tones_as_words_and_is_then_frozen():
     ear, losses = losses_of(train_ear, FakeCorpus(), tuple(TONES), config)
     assert len(losses) == 60 and losses[-1] < 0.5 * losses[0]
     assert not any(parameter.requires_grad for parameter in ear.parameters()) and not ear.training
+
+
+def test_calibration_sets_the_threshold_that_it_reports():
+    config = EarConfig(width=32, layers=1, heads=2, updates=60, batch_seconds=6, learning_rate=5e-3)
+    ear = train_ear(FakeCorpus(), tuple(TONES), config)
+    report = calibrate_ear(ear, FakeCorpus(), FakeCorpus())
+    assert float(ear.threshold) == pytest.approx(report.threshold) and 0 <= report.accepted_outside <= report.accepted_inside <= 1
 
 
 def test_the_same_seed_trains_the_same_ear():
