@@ -105,7 +105,9 @@ finish(figure, f"Bars of the router's probabilities for one token over {E} exper
 #
 # The router is one matrix, a row for each expert. For a token $x$ the scores are $W x$, and
 #
-# $$p = \mathrm{softmax}(W x), \qquad w_e = p_e \ \text{ or }\ \frac{p_e}{\sum_{j \in \mathcal{K}} p_j},$$
+# $$p = \mathrm{softmax}(W x),$$
+#
+# $$w_e = p_e \quad\text{or}\quad w_e = \frac{p_e}{\sum_{j \in \mathcal{K}} p_j},$$
 #
 # where $\mathcal{K}$ holds the $K$ experts with the largest $p$.
 #

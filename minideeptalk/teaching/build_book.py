@@ -56,7 +56,7 @@ def main() -> int:
     drop_stale_outputs(ROOT)
     started = time.monotonic()
     jupyter_book = Path(sys.executable).parent / "jupyter-book"
-    status = subprocess.run([str(jupyter_book), *COMMAND], cwd=ROOT, env=build_environment()).returncode
+    status = subprocess.run([str(jupyter_book), *COMMAND], check=False, cwd=ROOT, env=build_environment()).returncode
     if status:
         for report in sorted((ROOT / BUILD / "html" / "reports").rglob("*.log")):
             print(f"== {report.name}", report.read_text(encoding="utf8")[-3000:], sep="\n")

@@ -116,7 +116,7 @@ def open_chapter(name: str, mode: str | None = None, seed: int | None = None, th
     mode = mode or os.environ.get("MINIDEEPTALK_MODE", "quick")
     if mode not in MODES:
         raise LearnerError("mode quick or full", repr(mode))
-    seed = int(os.environ.get("MINIDEEPTALK_SEED", 0)) if seed is None else seed
+    seed = int(os.environ.get("MINIDEEPTALK_SEED", "0")) if seed is None else seed
     random.seed(seed)
     torch.manual_seed(seed)
     torch.set_num_threads(threads)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 WIDTH, HEIGHT = 560, 668
 ACCENT = "#e69f00"

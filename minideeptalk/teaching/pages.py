@@ -44,7 +44,7 @@ def figure_html(figure: dict) -> str:
 class PlotlyRenderer:
     """The `myst_nb.mime_renderers` entry point."""
 
-    mime_priority_overrides = [("*", MIME, 1)]
+    mime_priority_overrides = (("*", MIME, 1),)
 
     @staticmethod
     def handle_mime(renderer, data, inline):

@@ -86,7 +86,7 @@ def run_check(exercise: Exercise, solution: Callable) -> Result:
             return Result(exercise.id, None, "not filled in yet. Write the body above, run its cell, then run this one again.")
         except Mistake as mistake:
             return Result(exercise.id, False, f"passed {done} of {rungs} steps. {mistake}")
-        except Exception as error:  # the student's own code failed: say so, without our frames around it
+        except Exception as error:  # noqa: BLE001 - the student's own code failed: say so, without our frames around it
             return Result(exercise.id, False, f"passed {done} of {rungs} steps. Your code stopped with {type(error).__name__}: {error}")
     return Result(exercise.id, True, f"all {rungs} steps passed.")
 
