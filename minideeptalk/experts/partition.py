@@ -14,7 +14,7 @@ from minideeptalk.errors import LearnerError
 
 PARTS = {
     "text_embedding": ("embedding.text.",),
-    "audio_embedding": ("embedding.audio.",),
+    "audio_embedding": ("embedding.audio.", "embedding.elapsed."),
     "audio_heads": ("audio_heads.",),
     "adapter": ("adapter.",),
     "attention": (".attention.",),

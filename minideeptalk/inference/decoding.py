@@ -115,6 +115,7 @@ class SpokenDecoder:
         self.text = torch.zeros(rows, 0, dtype=torch.long, device=model.device)  # (B, steps) chosen text tokens
         self.codes = torch.zeros(rows, 0, builder.config.num_codebooks, dtype=torch.long, device=model.device)
         self.held = torch.full((rows,), builder.wait, device=model.device)
+        self.elapsed = torch.zeros(rows, dtype=torch.long, device=model.device)  # steps since the held word began
         self.text_ended = torch.zeros(rows, dtype=torch.bool, device=model.device)
         self.last_frame = torch.full((rows,), -1, device=model.device)  # frame count of ended rows, -1 while speaking
 
@@ -125,11 +126,13 @@ class SpokenDecoder:
         hidden = self.model(**self.inputs, cache=self.cache).hidden[:, -1]  # (B, D)
         word = pick(self.model.text_logits(hidden), self.sampling, self.generator)  # (B,)
         code = self._codes_of_step(hidden, number)  # (B, Q)
-        word_input = self._text_input(word)
+        word_input = self._text_input(word, number)
         self.text = torch.cat([self.text, word[:, None]], dim=1)
         self.codes = torch.cat([self.codes, code[:, None]], dim=1)
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(word), 1)], dim=1)
         self.inputs = {"text": word_input[:, None], "codes": code[:, None], "attention_mask": self.mask}
+        if self.builder.config.layout == "held":
+            self.inputs["elapsed"] = self.elapsed[:, None]
         done = (self.last_frame >= 0) & (number >= self.last_frame + self.lags.max())
         return not bool(done.all()) and number + 1 < self.max_steps
 
@@ -151,18 +154,26 @@ class SpokenDecoder:
         closed = (last >= 0) & (frame[None] > last)
         return torch.where(closed | (frame[None] < 0), torch.full_like(code, self.builder.silence), code)
 
-    def _text_input(self, word: torch.Tensor) -> torch.Tensor:
-        """What the text row of the next step holds: the word, the waiting mark, or the word still sounding."""
+    def _text_input(self, word: torch.Tensor, number: int) -> torch.Tensor:
+        """What the text row of the next step holds: the word, the waiting mark, or the word still sounding.
+
+        Where words stand at the step of their sound, `<end>` in the text at step n says that frame n does not exist, so
+        it ends the speech too; otherwise only EOA does.
+        """
         wait = torch.full_like(word, self.builder.wait)
         if self.builder.config.layout == "ahead":
             chosen = torch.where(self.text_ended, wait, word)
             self.text_ended |= word == self.builder.end
             return chosen
         word = torch.where(self.text_ended, wait, word)
+        ends = (word == self.builder.end) & (self.last_frame < 0)
+        self.last_frame = torch.where(ends, torch.full_like(self.last_frame, number), self.last_frame)
         self.text_ended |= word == self.builder.end
         if self.builder.config.layout == "aligned":
             return word
-        self.held = torch.where(word == self.builder.wait, self.held, word)
+        sounding = word == self.builder.wait
+        self.held = torch.where(sounding, self.held, word)
+        self.elapsed = torch.where(sounding, self.elapsed + 1, torch.ones_like(self.elapsed))
         return self.held
 
     def frames_ready(self) -> int:

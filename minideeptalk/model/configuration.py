@@ -27,6 +27,8 @@ class DeepTalkConfig(PreTrainedConfig):
         renormalise: whether the K gate weights are divided by their sum (paper: no).
         balance_weight: weight of the sequence-wise balance loss (paper: 0.001).
         combine: `mean` (paper) or `sum` of the eight rows of a step.
+        embedding_multiplier: factor on the combined rows. The mean makes a word eight times smaller than what the first
+            attention adds to it; then no later layer can tell which word stands where, and look-up is never learnt.
         layout: where the words of a spoken answer stand: `ahead` (paper: all text first, then padding), `aligned` (each
             word at the step where its speech starts) or `held` (the same, and the word stays in the input while it sounds).
         delay: lag of the codec streams, see `streams.delays`; the paper's is `stream`.
@@ -55,6 +57,7 @@ class DeepTalkConfig(PreTrainedConfig):
         renormalise: bool = False,
         balance_weight: float = 0.001,
         combine: str = "mean",
+        embedding_multiplier: float = 80.0,
         layout: str = "held",
         delay: str = "none",
         rope_base: float = 10_000.0,
@@ -77,6 +80,7 @@ class DeepTalkConfig(PreTrainedConfig):
         self.renormalise = renormalise
         self.balance_weight = balance_weight
         self.combine = combine
+        self.embedding_multiplier = embedding_multiplier
         self.layout = layout
         self.delay = delay
         self.rope_base = rope_base

@@ -78,9 +78,13 @@ class DeepTalkModel(PreTrainedModel):
         if isinstance(module, nn.Embedding):
             init.normal_(module.weight, std=0.1)
         elif isinstance(module, nn.Linear):
-            init.normal_(module.weight, std=module.in_features ** -0.5 * 0.7)
+            init.normal_(module.weight, std=module.in_features ** -0.5)
         elif isinstance(module, nn.RMSNorm):
             init.ones_(module.weight)
+        elif isinstance(module, Attention):
+            init.normal_(module.output.weight, std=fan * deep)
+        elif isinstance(module, SwiGLU):
+            init.normal_(module.down.weight, std=module.down.in_features ** -0.5 * deep)
         elif isinstance(module, Router):
             init.normal_(module.weight, std=fan)
         elif isinstance(module, Experts):
@@ -97,6 +101,7 @@ class DeepTalkModel(PreTrainedModel):
         codes: torch.Tensor | None = None,
         frames: torch.Tensor | None = None,
         frame_mask: torch.Tensor | None = None,
+        elapsed: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         cache: DynamicCache | None = None,
     ) -> DeepTalkOutput:
@@ -105,11 +110,12 @@ class DeepTalkModel(PreTrainedModel):
         Args:
             text: (B, T) word ids. codes: (B, T, Q) codec ids or None for pure text.
             frames: (B, T, ear width) heard frames, used where frame_mask (B, T) is True.
+            elapsed: (B, T) steps since the word in the text row began to sound (layout `held`), 0 elsewhere.
             attention_mask: (B, S) True on real steps, needed only when rows are padded on the *left*.
             cache: keys and values of earlier steps; it is extended in place.
         """
         heard = self.adapter(frames) if frames is not None else None
-        hidden = self.embedding(text, codes, heard, frame_mask)  # (B, T, D)
+        hidden = self.embedding(text, codes, heard, frame_mask, elapsed)  # (B, T, D)
         past = cache.get_seq_length() if cache is not None else 0
         positions, mask = self._positions_and_mask(text, attention_mask, past)
         rotary = rotary_tables(positions, self.config.width // self.config.heads, self.config.rope_base)

@@ -63,12 +63,16 @@ def undelay(shifted: torch.Tensor, lags: list[int]) -> torch.Tensor:
     return torch.stack([shifted[lag:lag + frames, stream] for stream, lag in enumerate(lags)], dim=1)
 
 
+LONGEST_WORD = 16
+"""Steps up to which the place inside a word is counted: 1.3 s, longer than any word of the world."""
+
+
 class StreamEmbedding(nn.Module):
     """Eight token ids, or a heard frame, become one vector.
 
     The paper averages eight rows of one shared table.  Here each modality has its own table, so that freezing one is
     real, and the codec row PAD is zero and stays zero: a learnt PAD would change every text step as soon as the audio
-    table trains.
+    table trains.  In the layout `held`, `elapsed` says how long the word in the text row has been sounding.
     """
 
     def __init__(self, config: DeepTalkConfig):
@@ -76,17 +80,20 @@ class StreamEmbedding(nn.Module):
         self.num_codebooks = config.num_codebooks
         self.rows = config.codebook_size + len(AudioToken)
         self.pad = config.codebook_size + AudioToken.PAD
-        self.scale = 1.0 / (config.num_codebooks + 1) if config.combine == "mean" else 1.0
+        share = 1.0 / (config.num_codebooks + 1) if config.combine == "mean" else 1.0
+        self.scale = share * config.embedding_multiplier
         self.text = nn.Embedding(config.vocab_size, config.width)
         self.audio = nn.Embedding(config.num_codebooks * self.rows, config.width)
+        self.elapsed = nn.Embedding(LONGEST_WORD, config.width)
 
     def forward(self, text: torch.Tensor, codes: torch.Tensor | None, heard: torch.Tensor | None = None,
-                heard_mask: torch.Tensor | None = None) -> torch.Tensor:
+                heard_mask: torch.Tensor | None = None, elapsed: torch.Tensor | None = None) -> torch.Tensor:
         """Combine the rows of each step.
 
         Args:
             text: (B, T) word ids. codes: (B, T, Q) ids, or None where every codec row is PAD (pure text).
             heard: (B, T, D) adapter output. heard_mask: (B, T), True where `heard` takes the place of the codec rows.
+            elapsed: (B, T) steps since the word of the text row began to sound, counted from 1; 0 where nothing sounds.
 
         Returns:
             (B, T, D).
@@ -99,6 +106,9 @@ class StreamEmbedding(nn.Module):
         if heard is not None:
             copies = self.num_codebooks * heard.to(total.dtype) * heard_mask[..., None]  # the frame stands in all Q rows
             total = total + copies
+        if elapsed is not None:
+            place = elapsed.clamp(max=LONGEST_WORD - 1)
+            total = total + self.elapsed(place) * (place > 0)[..., None].to(total.dtype)
         return total * self.scale
 
 

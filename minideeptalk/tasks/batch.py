@@ -13,7 +13,7 @@ from minideeptalk.tasks.examples import IGNORE, Example
 @dataclass
 class Batch:
     """B examples of at most T steps: text, text_target, modality (B, T); codes, code_target (B, T, Q);
-    frames (B, T, ear width) and frame_mask (B, T), both None when nothing is heard."""
+    frames (B, T, ear width) and frame_mask (B, T), both None when nothing is heard; elapsed (B, T), None unless words are held."""
 
     text: torch.Tensor
     text_target: torch.Tensor
@@ -22,6 +22,7 @@ class Batch:
     modality: torch.Tensor
     frames: torch.Tensor | None
     frame_mask: torch.Tensor | None
+    elapsed: torch.Tensor | None
 
     def to(self, device) -> Batch:
         """The same batch on another device."""
@@ -35,7 +36,8 @@ class Batch:
 
     def model_inputs(self) -> dict:
         """The arguments of `DeepTalkModel.forward`."""
-        return {"text": self.text, "codes": self.codes, "frames": self.frames, "frame_mask": self.frame_mask}
+        return {"text": self.text, "codes": self.codes, "frames": self.frames, "frame_mask": self.frame_mask,
+                "elapsed": self.elapsed}
 
 
 def _pad_lists(rows: list[list[int]], value: int) -> torch.Tensor:
@@ -76,4 +78,6 @@ def collate(examples: list[Example], silence: int) -> Batch:
         _pad_tables([example.code_target for example in examples], steps, IGNORE),
         _pad_lists([example.modality for example in examples], int(Modality.PADDING)),
         frames, frame_mask,
+        _pad_lists([example.elapsed or [0] * len(example) for example in examples], 0)
+        if any(example.elapsed for example in examples) else None,
     )

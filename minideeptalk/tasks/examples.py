@@ -32,7 +32,8 @@ class SpokenAnswer:
 @dataclass
 class Example:
     """One example, unpadded: text, text_target, modality are lists of T; codes, code_target (T, Q), None where every
-    codec row is PAD or no codec target exists; frames (N, ear width) stand from step `frame_start` on."""
+    codec row is PAD or no codec target exists; frames (N, ear width) stand from step `frame_start` on; elapsed counts how
+    long the word of the text row has been sounding (layout `held` only)."""
 
     task: str
     text: list[int]
@@ -42,6 +43,7 @@ class Example:
     code_target: torch.Tensor | None = None
     frames: torch.Tensor | None = None
     frame_start: int = 0
+    elapsed: list[int] | None = None
 
     def __len__(self) -> int:
         return len(self.text)
@@ -120,7 +122,16 @@ class ExampleBuilder:
             torch.cat([prompt.codes, inputs[:-1]]),
             torch.cat([before, delay(spoken, self.lags, IGNORE)]),
             prompt.frames, prompt.frame_start,
+            [0] * len(prompt) + self._elapsed(answer, steps)[:-1] if self.config.layout == "held" else None,
         )
+
+    @staticmethod
+    def _elapsed(answer: SpokenAnswer, steps: int) -> list[int]:
+        """For each step of the answer, how many steps its word has been sounding, the first being 1."""
+        counts = []
+        for step in range(steps):
+            counts.append(1 if step in answer.starts else counts[-1] + 1)
+        return counts
 
     def _text_of_spoken_answer(self, answer: SpokenAnswer, frames: int, steps: int) -> tuple[list[int], list[int]]:
         """Targets and inputs, `steps` long, of the text stream while the answer sounds."""

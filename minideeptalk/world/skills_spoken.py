@@ -12,8 +12,8 @@ from random import Random
 
 from minideeptalk.world.family import Family, Item
 from minideeptalk.world.numbers import number_words
-from minideeptalk.world.splits import hashed_split, pick, pick_different, rotated_split, sorted_into_splits
-from minideeptalk.world.vocabulary import LIST_WORDS, NAMES, OBJECTS
+from minideeptalk.world.splits import hashed_split, pick, pick_different, sorted_into_splits
+from minideeptalk.world.vocabulary import ANIMALS, COLOURS, LIST_WORDS, NAMES, OBJECTS
 
 ADD_LARGE = range(10, 90)
 ADD_SMALL = range(1, 10)
@@ -42,34 +42,27 @@ def make_add(rng: Random, split: str) -> Item:
     return Item("add", question, number_words(large + small), None, (large, small))
 
 
+KINDS = {"person": NAMES, "thing": OBJECTS, "animal": ANIMALS, "color": COLOURS}
+
+
 def lookup_split(combination: tuple) -> str:
-    """The split of a pair (name, object); each name and each object has one test pair."""
-    name, thing = combination
-    return rotated_split(NAMES.index(name), 3 * OBJECTS.index(thing))
+    """The split of the four words that are told, whatever their order and the question.
 
-
-@cache
-def _pairs() -> dict[str, tuple]:
-    return sorted_into_splits(((name, thing) for name in NAMES for thing in OBJECTS), lookup_split)
+    Held-out *pairs* would be the wrong combination: a model that never saw `mia key` learns that mia never has the key,
+    and answers below chance.
+    """
+    return hashed_split("lookup", combination)
 
 
 def make_lookup(rng: Random, split: str) -> Item:
-    """`leo hat mia key ben cup who has the key` -> `mia`.
-
-    The two pairs beside the asked one are training pairs in every split: no held-out pair is ever seen in training,
-    not even unasked, and in a test item exactly the asked pair is new.
-    """
-    name, thing = asked = pick(rng, _pairs()[split])
-    others = _pairs()["train"]
-    pairs = [asked]
-    while len(pairs) < 3:
-        other = pick(rng, others)
-        if all(other[0] != pair[0] and other[1] != pair[1] for pair in pairs):
-            pairs.append(other)
-    place = int(rng.random() * 3)
-    pairs[0], pairs[place] = pairs[place], pairs[0]
-    question = (*pairs[0], *pairs[1], *pairs[2], "who", "has", "the", thing)
-    return Item("lookup", question, (name,), None, asked)
+    """`cup red mia horse which color` -> `red`: one person, thing, animal and color in any order, one of them asked for."""
+    while True:
+        told = tuple(pick(rng, words) for words in KINDS.values())
+        if lookup_split(told) == split:
+            break
+    asked = int(rng.random() * 4)
+    question = (*pick_different(rng, told, 4), "which", tuple(KINDS)[asked])
+    return Item("lookup", question, (told[asked],), None, told)
 
 
 def word_list_split(words: tuple) -> str:
@@ -125,7 +118,7 @@ _LIST_ANSWERS = sum(perm(len(LIST_WORDS), length) for length in LIST_LENGTHS)
 
 SPOKEN_FAMILIES = (
     Family("add", True, "exact", 1 / _SUM_ANSWERS, "MMLU (arithmetic)", make_add, add_split),
-    Family("lookup", True, "exact", 1 / 3, "BBH (tracking objects)", make_lookup, lookup_split),
+    Family("lookup", True, "exact", 1 / 4, "BBH (questions about a context)", make_lookup, lookup_split),
     Family("repeat", True, "exact", 1 / _LIST_ANSWERS, "BBH (algorithmic)", make_repeat, word_list_split),
     Family("reverse", True, "exact", 1 / _LIST_ANSWERS, "BBH (algorithmic)", make_reverse, word_list_split),
     Family("compare", True, "exact", 1 / 2, "MMLU (arithmetic)", make_compare, compare_split),

@@ -3,7 +3,7 @@
 One token is one word. Speech then never outlasts its text: the text row of a step can run ahead of the 80 ms of
 sound that belongs to it, as in the paper's models. Words that are spoken were chosen to sound different: there is no
 `to` beside `two`, no `for` beside `four`, no `read` beside `red`. A few pairs are one sound apart (ten and ben, hat and
-cat, two and who): close enough to be a test of hearing, far enough for every voice to keep them apart.
+cat, one and what): close enough to be a test of hearing, far enough for every voice to keep them apart.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ COLOURS = ("red", "blue", "green", "yellow", "black")
 LIST_WORDS = OBJECTS + ANIMALS + COLOURS  # what repeat, reverse and count list
 
 # What user voices say around the words above.
-QUESTION_WORDS = ("what", "is", "plus", "who", "has", "the", "say", "backwards", "which", "more", "or")
+QUESTION_WORDS = ("what", "is", "plus", "say", "backwards", "which", "more", "or", "person", "thing", "animal", "color")
 
 # From here on: text only, never spoken.
 PLACES = (
@@ -35,7 +35,7 @@ STORY_WORDS = (
     "loves", "likes", "hates", "fears", "comes", "returns", "leaves", "vanishes",
     "then", "so", "laughs", "weeps", "smiles", "cries",
 )
-TEXT_QUESTION_WORDS = ("where", "of", "city", "in", "a", "tell", "me", "sort", "count")
+TEXT_QUESTION_WORDS = ("where", "the", "has", "of", "city", "in", "a", "tell", "me", "sort", "count")
 INSTRUCTIONS = ("transcribe", "speak", "answer", "style")  # for task prompts; no text skill uses them
 
 SPEAKABLE = NUMBER_WORDS[1:] + NAMES + LIST_WORDS  # `zero` is never spoken, `ten` only in texts of the speaking task
