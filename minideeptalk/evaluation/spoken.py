@@ -16,8 +16,13 @@ from minideeptalk.evaluation.text_skills import answers_right
 from minideeptalk.hearing.metrics import word_error_rate
 from minideeptalk.inference.decoding import Answer, answer_in_text, speak
 from minideeptalk.model import AudioToken
+from minideeptalk.speech.voices import HELD_OUT_VOICE
 from minideeptalk.tasks import ExampleBuilder, SpokenQuestion, SpokenSet
 from minideeptalk.world import FAMILIES, SPEAKABLE
+
+
+def _share(solved: list[bool]) -> float:
+    return sum(solved) / len(solved)
 
 
 @dataclass
@@ -60,11 +65,11 @@ def spoken_questions(model, builder: ExampleBuilder, examiners: Examiners, quest
         rows = {}
         for question, right in zip(questions, solved):
             rows.setdefault(question.item.family, []).append(right)
-        return {family: sum(row) / len(row) for family, row in rows.items()}
+        return {family: _share(row) for family, row in rows.items()}
 
     return {
-        "spoken_qa_text": sum(written) / len(written), "spoken_qa_speech": sum(spoken) / len(spoken),
-        "text_beside_speech": sum(said) / len(said), "typed": sum(typed) / len(typed),
+        "spoken_qa_text": _share(written), "spoken_qa_speech": _share(spoken),
+        "text_beside_speech": _share(said), "typed": _share(typed),
         "chance": sum(FAMILIES[q.item.family].chance for q in questions) / len(questions),
         "by_family": {"text": by_family(written), "speech": by_family(spoken)},
     }
@@ -82,7 +87,7 @@ def speaking(model, builder: ExampleBuilder, examiners: Examiners, train: Spoken
     """Speaking on texts that were trained and on word combinations that never were, of the same lengths, and the ceiling.
 
     Returns:
-        `trained` and `unseen` WER, `codec_wer` (originals through the codec) and `judge_wer` is left to the caller.
+        `trained` and `unseen` WER, and `codec_wer`: the same unseen texts, originals through the codec.
     """
     rng = random.Random(seed)
     unseen = test.replies[:count]
@@ -107,19 +112,22 @@ def style(model, builder: ExampleBuilder, examiners: Examiners, questions: list[
     heard = examiners.style_judge.classify(examiners.sounds(speak(model, builder, prompts)))
     ceiling = examiners.style_judge.classify([examiners.codec.decode(reply.codes) for reply in replies])
     return {
-        "recognised": sum(named) / len(named),
-        "mirrored": sum(found == q.style for found, q in zip(heard, questions)) / len(questions),
-        "ceiling": sum(found == reply.style for found, reply in zip(ceiling, replies)) / len(replies),
+        "recognised": _share(named),
+        "mirrored": _share([found == q.style for found, q in zip(heard, questions)]),
+        "ceiling": _share([found == reply.style for found, reply in zip(ceiling, replies)]),
     }
 
 
 def evaluate_speech(model, builder: ExampleBuilder, examiners: Examiners, train: SpokenSet, test: SpokenSet,
                     config: EvaluationConfig) -> dict:
-    """Every spoken ability: the parts of a run record's `metrics` that need sound."""
-    questions = test.questions[:config.spoken_questions]
+    """Every spoken ability, on voices that were trained; `stranger` is the voice that never was."""
+    questions = [question for question in test.questions if question.voice != HELD_OUT_VOICE.name][:config.spoken_questions]
+    stranger = [question for question in test.questions if question.voice == HELD_OUT_VOICE.name]
     return {
         "recognition": recognition(model, builder, questions),
         "questions": spoken_questions(model, builder, examiners, questions),
         "speaking": speaking(model, builder, examiners, train, test, config.spoken_answers),
+        "stranger": recognition(model, builder, stranger) | {
+            "spoken_qa_text": _share(answers_right(model, builder, [builder.answer_in_text(q.frames, q.item.answer) for q in stranger]))},
         "style": style(model, builder, examiners, questions, test.replies[:len(questions)]),
     }

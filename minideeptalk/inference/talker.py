@@ -84,7 +84,7 @@ class Talker:
 
     def is_understood(self, heard: Heard) -> bool:
         """Whether the ear was sure enough of every word to go on."""
-        return len(heard.words) > 0 and heard.confidence >= float(self.ear.threshold)
+        return len(heard.words) > 0 and self.ear.understands(heard)
 
     def chunks(self, heard: Heard, trigger: AudioToken = AudioToken.MIRROR,
                sampling: Sampling = Sampling()) -> Iterator[tuple[torch.Tensor, list[str]]]:

@@ -13,11 +13,11 @@ import torch
 
 from minideeptalk.codec import PyramidCodec
 from minideeptalk.config import STEP_SECONDS, STYLES, SizeConfig
-from minideeptalk.hearing.data import question_items
+from minideeptalk.hearing.data import foreign_requests, question_items
 from minideeptalk.hearing.ear import Ear
 from minideeptalk.hearing.judge import Judge
 from minideeptalk.hearing.style_judge import StyleJudge, train_style_judge
-from minideeptalk.hearing.train_ear import corpus_mels, train_ear
+from minideeptalk.hearing.train_ear import calibrate_ear, corpus_mels, train_ear
 from minideeptalk.hearing.train_judge import train_judge
 from minideeptalk.speech.corpus import Corpus, Request, build_corpus
 from minideeptalk.speech.voices import ASSISTANT_VOICE, HELD_OUT_VOICE, USER_VOICES
@@ -106,7 +106,7 @@ def _train_judge_here(corpora: list[Corpus], config, seed: int, folder: Path) ->
     train_judge(corpora, config, seed).save(folder)
 
 
-def prepare_tools(size: SizeConfig, corpora: dict[str, SplitCorpora], folder: Path, seed: int) -> Tools:
+def prepare_tools(size: SizeConfig, corpora: dict[str, SplitCorpora], cache: Path, folder: Path, seed: int) -> Tools:
     """Fit the codec, train ear and judge side by side in two processes, then the judge of style; saved in `folder`."""
     train = corpora["train"]
     words = tuple(sorted({word for item in train.items for word in item.question}))
@@ -117,7 +117,10 @@ def prepare_tools(size: SizeConfig, corpora: dict[str, SplitCorpora], folder: Pa
             job.result()
     codec = PyramidCodec.fit(corpus_mels(train.replies), size.codec, seed)
     style_judge = train_style_judge(train.replies, seed=seed + 202)
-    tools = Tools(codec, Ear.load(folder / "ear"), Judge.load(folder / "judge"), style_judge)
+    ear = Ear.load(folder / "ear")
+    foreign = build_corpus(foreign_requests(200, seed), cache, progress=False)
+    calibrate_ear(ear, corpora["validation"].questions, foreign, seed)
+    tools = Tools(codec, ear, Judge.load(folder / "judge"), style_judge)
     tools.save(folder)
     return tools
 

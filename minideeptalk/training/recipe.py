@@ -1,0 +1,236 @@
+"""The whole recipe, from nothing to a model that answers aloud: each part is made once and found again when a run resumes.
+
+What a run leaves in its folder: `codec/`, `ear/`, `judge/`, `style_judge/`, `spoken/<split>/`, `stages/<name>/`,
+`selection.json`, `parts.json` (curves, loads and seconds so far) and, at the end, `record.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from minideeptalk.config import SizeConfig
+from minideeptalk.evaluation.text_skills import text_accuracy
+from minideeptalk.experts import ExpertLoads, LoadRecorder, Selection, select_audio_experts
+from minideeptalk.model import DeepTalkConfig, DeepTalkModel
+from minideeptalk.records.record import curve_rows, load_rows
+from minideeptalk.tasks import ExampleBuilder, SpokenSet, TaskSampler
+from minideeptalk.training.loop import train_stage
+from minideeptalk.training.preparation import SPLITS, Tools, encode_split, prepare_tools, synthesise
+from minideeptalk.training.stages import Stage, pretrain_stage, speech_stages
+from minideeptalk.world import Tokenizer
+
+TOOL_FOLDERS = ("codec", "ear", "judge", "style_judge")
+PROFILE_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What one arm of the study chooses; `ARMS` names them.
+
+    Args:
+        name: as it stands in the record. layout, delay: see `DeepTalkConfig`.
+        formula, normaliser: of the expert selection.
+    """
+
+    name: str
+    layout: str
+    delay: str
+    formula: str = "product"
+    normaliser: str = "max"
+
+
+ARMS = {
+    "deeptalk": Arm("deeptalk", "ahead", "stream"),
+    "deeptalk-aligned": Arm("deeptalk-aligned", "held", "none"),
+}
+"""`deeptalk` is the paper's layout (all text first, stream i lags i + 1); `deeptalk-aligned` says each word as it sounds."""
+
+
+@dataclass
+class Parts:
+    """What a run has measured so far, kept in `parts.json` so that a resumed run forgets nothing."""
+
+    path: Path
+    seconds: dict[str, float] = field(default_factory=dict)
+    curves: list = field(default_factory=list)
+    loads: list = field(default_factory=list)
+    budget: dict[str, dict] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path) -> Parts:
+        """The parts of a run, empty for a new one."""
+        path = folder / "parts.json"
+        return cls(path, **json.loads(path.read_text())) if path.exists() else cls(path)
+
+    def save(self) -> None:
+        """Write all but the path."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        values = {"seconds": self.seconds, "curves": self.curves, "loads": self.loads, "budget": self.budget}
+        self.path.write_text(json.dumps(values))
+
+    def timed(self, name: str, work: Callable):
+        """Do `work()` and add its wall-clock seconds under `name`."""
+        began = time.perf_counter()
+        result = work()
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+        self.save()
+        return result
+
+
+class Recipe:
+    """One run in one folder.
+
+    Args:
+        size: the dial. folder: where everything goes. seed: of the weights and the batches. arm: a name in `ARMS`.
+        shipped: folder with ready tools and stage 0 to start from, or None to make everything here.
+    """
+
+    def __init__(self, size: SizeConfig, folder: Path, seed: int = 0, arm: str = "deeptalk-aligned",
+                 shipped: Path | None = None, progress: bool = True):
+        self.size, self.folder, self.seed, self.arm = size, Path(folder), seed, ARMS[arm]
+        self.shipped, self.progress = shipped, progress
+        self.tokenizer = Tokenizer()
+        self.parts = Parts.open(self.folder)
+
+    # ---- tools and material --------------------------------------------------------------------------------------
+
+    def tools(self) -> Tools:
+        """Codec, ear and judges: from this folder, from the shipped one, or made now."""
+        source = self._find("ear/ear.safetensors", "judge/judge.safetensors", "codec/codec.safetensors",
+                            "style_judge/style_judge.safetensors")
+        if source is None:
+            corpora = self.corpora()
+            return self.parts.timed("codec, ear and judges",
+                                    lambda: prepare_tools(self.size, corpora, self.folder / "cache", self.folder, self.seed))
+        tools = Tools.load(source)
+        if source != self.folder:
+            tools.save(self.folder)
+        return tools
+
+    def corpora(self) -> dict:
+        """Synthesised speech of all splits, from the cache if it is there."""
+        return self.parts.timed("synthesis", lambda: synthesise(self.size, self.folder / "cache", progress=self.progress))
+
+    def spoken(self, tools: Tools) -> dict[str, SpokenSet]:
+        """Ear frames and codec codes of all splits."""
+        folders = {split: self.folder / "spoken" / split for split in SPLITS}
+        if not all((folder / "spoken.json").exists() for folder in folders.values()):
+            corpora = self.corpora()
+            for split, folder in folders.items():
+                self.parts.timed("encoding", lambda: encode_split(tools, corpora[split]).save(folder))
+        return {split: SpokenSet.load(folder) for split, folder in folders.items()}
+
+    def _find(self, *names: str) -> Path | None:
+        for place in (self.folder, self.shipped):
+            if place is not None and all((place / name).exists() for name in names):
+                return place
+        return None
+
+    # ---- stages --------------------------------------------------------------------------------------------------
+
+    def pretrained(self, tools: Tools) -> DeepTalkModel:
+        """The text model of stage 0: found, or trained now."""
+        stage = pretrain_stage(self.size)
+        source = self._find(f"stages/{stage.name}/model.safetensors")
+        if source is not None:
+            model = DeepTalkModel.from_pretrained(source / "stages" / stage.name, local_files_only=True).float()
+            self._set_layout(model)
+        else:
+            torch.manual_seed(self.seed)
+            config = DeepTalkConfig.from_size(self.size.model, len(self.tokenizer), tools.ear.width,
+                                              codebook_size=tools.codec.codebook_size)
+            model = DeepTalkModel(config)
+            self._set_layout(model)
+            self._train(model, stage, self._sampler(model, None), None)
+        if source != self.folder:
+            self._save(model, stage)
+        if not any(point["stage"] == stage.code and point["name"].startswith("text_accuracy/") for point in self.parts.curves):
+            self._measure_text(model, stage, stage.updates)
+        return model
+
+    def _set_layout(self, model: DeepTalkModel) -> None:
+        model.config.layout, model.config.delay = self.arm.layout, self.arm.delay
+
+    def run_stages(self, model: DeepTalkModel, spoken: dict[str, SpokenSet]) -> DeepTalkModel:
+        """Stages 1 to 3 with profile and selection between 1 and 2.1; continues after the last finished stage."""
+        sampler = self._sampler(model, spoken["train"])
+        stages = speech_stages(self.size)
+        done = [stage for stage in stages if (self.folder / "stages" / stage.name / "model.safetensors").exists()]
+        if done:
+            model = DeepTalkModel.from_pretrained(self.folder / "stages" / done[-1].name, local_files_only=True).float()
+        elif not self.parts.loads:
+            self._record_loads(model, sampler, "0")
+        for stage in stages[len(done):]:
+            selection = self.selection(model, sampler) if stage.experts != "all" else None
+            self._train(model, stage, sampler, _allowed(stage, selection))
+            self._measure_text(model, stage, stage.updates)
+            self._record_loads(model, sampler, stage.code)
+            self._save(model, stage)
+        return model
+
+    def selection(self, model: DeepTalkModel, sampler: TaskSampler) -> Selection:
+        """The audio experts of every layer, chosen once from the loads after stage 1."""
+        path = self.folder / "selection.json"
+        if path.exists():
+            return Selection.load(path)
+        loads = profile_loads(model, sampler)
+        selection = select_audio_experts(loads, self.size.model.audio_experts, self.arm.formula, self.arm.normaliser, self.seed)
+        selection.save(path)
+        return selection
+
+    def _sampler(self, model: DeepTalkModel, spoken: SpokenSet | None) -> TaskSampler:
+        return TaskSampler(ExampleBuilder(model.config, self.tokenizer), self.size.world, spoken)
+
+    def _train(self, model, stage: Stage, sampler: TaskSampler, allowed) -> None:
+        name = f"stage {stage.code}"
+        result = self.parts.timed(name, lambda: train_stage(
+            model, stage, lambda step: sampler.batch(stage.tasks, stage.batch, f"{self.seed}-{stage.code}-{step}"),
+            seed=self.seed, selection=allowed, progress_folder=self.folder / "progress" / stage.name,
+            show_progress=self.progress))
+        self.parts.curves += result["curves"]
+        self.parts.budget[stage.code] = {key: result[key] for key in ("updates", "tokens", "trainable")}
+        self.parts.save()
+
+    def _measure_text(self, model, stage: Stage, step: int) -> None:
+        builder = ExampleBuilder(model.config, self.tokenizer)
+        accuracy = self.parts.timed("evaluation", lambda: text_accuracy(model, builder, "test", self.size.evaluation.text_items))
+        self.parts.curves += curve_rows(stage.code, step, accuracy, prefix="text_accuracy/")
+        self.parts.save()
+
+    def _record_loads(self, model, sampler: TaskSampler, code: str) -> None:
+        self.parts.loads += load_rows(code, profile_loads(model, sampler).share("share"))
+        self.parts.save()
+
+    def _save(self, model, stage: Stage) -> None:
+        model.save_pretrained(self.folder / "stages" / stage.name)
+
+
+def _allowed(stage: Stage, selection: Selection | None) -> list[list[int]] | None:
+    """The experts that a stage may use, layer by layer."""
+    if stage.experts == "all":
+        return None
+    if stage.experts == "audio":
+        return [list(experts) for experts in selection.audio_experts]
+    return [list(selection.text_experts(layer)) for layer in range(selection.num_layers)]
+
+
+@torch.no_grad()
+def profile_loads(model: DeepTalkModel, sampler: TaskSampler, batches: int = PROFILE_BATCHES, size: int = 64) -> ExpertLoads:
+    """Load of every expert on audio (heard and spoken) and on text, measured on training material.
+
+    The text is that of the families which after-training covers: who adapts a published model has no more.
+    """
+    model.eval()
+    with LoadRecorder(model) as recorder:
+        for number in range(batches):
+            for tasks in ({"recognise": 1.0, "answer_aloud": 1.0, "speak": 1.0}, {"covered_text": 1.0}):
+                batch = sampler.batch(tasks, size, f"profile-{number}").to(model.device)
+                recorder.modality(batch.modality)
+                model(**batch.model_inputs())
+    return recorder.loads()

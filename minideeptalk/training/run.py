@@ -1,0 +1,133 @@
+"""One command's worth of training: the recipe, its evaluation, and the run record that everything else reads."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from pathlib import Path
+
+import torch
+
+from minideeptalk.config import STYLES, SizeConfig, size_config
+from minideeptalk.evaluation.latency import first_audio
+from minideeptalk.evaluation.spoken import Examiners, evaluate_speech
+from minideeptalk.evaluation.text_skills import text_accuracy
+from minideeptalk.experts import Selection
+from minideeptalk.experts.partition import parameters_of
+from minideeptalk.inference.talker import Talker
+from minideeptalk.model import DeepTalkModel
+from minideeptalk.records import RunRecord, environment, peak_memory_mb, relative_text_drop
+from minideeptalk.records.rows import selection_entry
+from minideeptalk.tasks import ExampleBuilder, SpokenSet
+from minideeptalk.training.loop import choose_precision
+from minideeptalk.training.preparation import Tools, synthesise
+from minideeptalk.training.recipe import Recipe
+from minideeptalk.training.stages import speech_stages
+from minideeptalk.world import FAMILIES, data_hash
+
+
+def run_recipe(size: str, folder: Path, seed: int = 0, arm: str = "deeptalk-aligned", shipped: Path | None = None,
+               progress: bool = True) -> dict:
+    """Train one model from nothing, or from shipped tools and text model, and measure it.
+
+    Args:
+        size: `nano`, `mini` or `base`. folder: the run; finished parts in it are not made again.
+        shipped: folder with codec, ear, judges and stage 0, or None.
+
+    Returns:
+        The run record as a dict; it is also written to `folder/record.json`.
+    """
+    recipe = Recipe(size_config(size), Path(folder), seed, arm, shipped, progress)
+    tools = recipe.tools()
+    spoken = recipe.spoken(tools)
+    model = recipe.pretrained(tools)
+    model = recipe.run_stages(model, spoken)
+    metrics = recipe.parts.timed("evaluation", lambda: measure(recipe, model, tools, spoken))
+    record = build_record(recipe, model, metrics)
+    record.write(recipe.folder / "record.json")
+    return record.to_dict()
+
+
+def measure(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: dict[str, SpokenSet]) -> dict:
+    """The `metrics` of a run record, all on the test split."""
+    config = recipe.size.evaluation
+    builder = ExampleBuilder(model.config, recipe.tokenizer)
+    examiners = Examiners(tools.codec, tools.judge, tools.style_judge)
+    speech = evaluate_speech(model, builder, examiners, spoken["train"], spoken["test"], config)
+    before = _text_accuracy_after(recipe, "0")
+    after = text_accuracy(model, builder, "test", config.text_items)
+    chance = {name: family.chance for name, family in FAMILIES.items()}
+    questions, latency = speech["questions"], _latency(recipe, model, tools)
+    return {
+        "relative_text_drop": relative_text_drop(before, after, chance, recipe.size.world.covered),
+        "text_accuracy": {"before": before, "after": after},
+        "spoken_qa_text": questions["spoken_qa_text"], "spoken_qa_speech": questions["spoken_qa_speech"],
+        "spoken_qa_by_family": questions["by_family"],
+        "asr_wer": speech["recognition"]["asr_wer"], "ear_wer": speech["recognition"]["ear_wer"],
+        "tts_wer": {"trained": speech["speaking"]["trained"], "unseen": speech["speaking"]["unseen"]},
+        "codec_wer": speech["speaking"]["codec_wer"],
+        "style_accuracy": speech["style"],
+        "first_audio_ms": {name: latency[name] for name in ("parts", "p50", "p90")},
+        "chance": {"text_accuracy": chance, "spoken_qa_text": questions["chance"], "spoken_qa_speech": questions["chance"],
+                   "style_accuracy": 1 / len(STYLES)},
+        "ceiling": {"spoken_qa_text": questions["typed"]},
+        "counts": {"text_items_per_family": config.text_items, "spoken_questions": config.spoken_questions,
+                   "spoken_answers": config.spoken_answers, "latency_runs": latency["runs"]},
+        "extra": {"held_out_voice": speech["stranger"], "real_time_factor": latency["real_time_factor"],
+                  "text_beside_speech": questions["text_beside_speech"]},
+    }
+
+
+def _latency(recipe: Recipe, model: DeepTalkModel, tools: Tools) -> dict:
+    """First-audio latency on one thread, over validation questions."""
+    corpora = synthesise(recipe.size, recipe.folder / "cache", splits=("validation",), progress=False)["validation"]
+    waveforms = [torch.from_numpy(corpora.questions.waveform(number)) for number in range(recipe.size.evaluation.latency_runs + 4)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return first_audio(Talker(model, tools.ear, tools.codec), waveforms)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _text_accuracy_after(recipe: Recipe, code: str) -> dict[str, float]:
+    prefix = "text_accuracy/"
+    rows = [point for point in recipe.parts.curves if point["stage"] == code and point["name"].startswith(prefix)]
+    return {point["name"].removeprefix(prefix): point["value"] for point in rows}
+
+
+def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict) -> RunRecord:
+    """The record of a finished run."""
+    parts, size = recipe.parts, recipe.size
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    around = environment(device)
+    around["device"]["precision"] = ": ".join(choose_precision())
+    selection = Selection.load(recipe.folder / "selection.json")
+    return RunRecord(
+        arm=recipe.arm.name, size=size.name, seed=recipe.seed,
+        config=size.to_dict() | {"model_config": model.config.to_dict()},
+        data_hash=fingerprint(size), seconds=sum(parts.seconds.values()), stage_seconds=parts.seconds,
+        peak_memory_mb=peak_memory_mb(device), budget=_budget(recipe, model), metrics=metrics, curves=parts.curves,
+        loads=parts.loads, selection=selection_entry(selection.audio_experts, selection.formula, selection.normaliser, "1"),
+        notes=["started from shipped tools and text model"] if recipe.shipped else [],
+        **around,
+    )
+
+
+def fingerprint(size: SizeConfig) -> str:
+    """Fingerprint of the world and of everything that decides which speech is made."""
+    speech = json.dumps([size.to_dict()["speech"], size.to_dict()["codec"]], sort_keys=True)
+    return data_hash() + blake2b(speech.encode(), digest_size=8).hexdigest()
+
+
+def _budget(recipe: Recipe, model: DeepTalkModel) -> dict:
+    """Updates, tokens and parameters after stage 0."""
+    stages = speech_stages(recipe.size)
+    moved = {name for stage in stages for name in parameters_of(model, stage.trainable)}
+    by_stage = recipe.parts.budget
+    after = [by_stage[stage.code] for stage in stages]
+    return {
+        "updates": sum(stage["updates"] for stage in after), "tokens": sum(stage["tokens"] for stage in after),
+        "trainable": sum(parameter.numel() for name, parameter in model.named_parameters() if name in moved),
+        "active": model.active_parameters(), "by_stage": by_stage,
+    }
