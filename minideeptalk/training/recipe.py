@@ -18,7 +18,7 @@ from minideeptalk.config import SizeConfig
 from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.experts import ExpertLoads, LoadRecorder, Selection, select_audio_experts
 from minideeptalk.model import DeepTalkConfig, DeepTalkModel
-from minideeptalk.records.record import curve_rows, load_rows
+from minideeptalk.records.rows import curve_rows, load_rows
 from minideeptalk.tasks import ExampleBuilder, SpokenSet, TaskSampler
 from minideeptalk.training.loop import train_stage
 from minideeptalk.training.preparation import SPLITS, Tools, encode_split, prepare_tools, synthesise
