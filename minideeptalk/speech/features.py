@@ -64,6 +64,11 @@ class LogMel(torch.nn.Module):
 
     @torch.no_grad()
     def forward(self, waveform: torch.Tensor | np.ndarray) -> torch.Tensor:
+        """Samples (N,) or (B, N) at 16 kHz -> log-mel (..., N // 320, 80).
+
+        Raises:
+            LearnerError: for less than one hop (20 ms) of sound.
+        """
         waveform = torch.as_tensor(waveform, dtype=torch.float32, device=self.filters.device)  # (..., N)
         if waveform.shape[-1] < HOP:
             raise LearnerError(f"at least {HOP} samples (20 ms)", f"{waveform.shape[-1]}")
