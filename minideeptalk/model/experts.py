@@ -32,7 +32,7 @@ def experts_loop(hidden, indices, weights, gate_up_proj, down_proj):
         token, slot = (indices == expert).nonzero(as_tuple=True)  # (n,), (n,)
         gate, up = F.linear(hidden[token], gate_up_proj[expert]).chunk(2, dim=-1)  # (n, H), (n, H)
         activated = F.silu(gate) * up * weights[token, slot, None].to(hidden.dtype)  # (n, H)
-        output = output.index_add(0, token, F.linear(activated, down_proj[expert]))
+        output = output.index_add(0, token, F.linear(activated, down_proj[expert]).to(output.dtype))
     return output
 
 

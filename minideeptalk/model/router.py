@@ -26,7 +26,8 @@ class Router(nn.Module):
         self.experts_per_token = experts_per_token
         self.renormalise = renormalise
         self.weight = nn.Parameter(torch.empty(experts, width))
-        self.closed: torch.Tensor | None = None
+        self.closed: torch.Tensor | None
+        self.register_buffer("closed", None, persistent=False)  # a buffer, so that it follows the model to a GPU
 
     def close(self, experts: list[int] | None) -> None:
         """Close the experts with these indices; None or an empty list opens all.
@@ -54,7 +55,8 @@ class Router(nn.Module):
         Returns:
             probabilities (N, E) in fp32 over the open experts, weights (N, K) and indices (N, K) of the chosen ones.
         """
-        logits = F.linear(hidden.float(), self.weight.float())  # (N, E)
+        with torch.autocast(hidden.device.type, enabled=False):  # mixed precision would round logits and make ties
+            logits = F.linear(hidden.float(), self.weight.float())  # (N, E)
         if self.closed is not None:
             logits = logits.masked_fill(self.closed, float("-inf"))
         probabilities = logits.softmax(dim=-1)
