@@ -15,10 +15,10 @@ import torch
 
 from minideeptalk.codec import PyramidCodec, StreamingDecoder
 from minideeptalk.config import SAMPLE_RATE
-from minideeptalk.errors import LearnerError
 from minideeptalk.hearing.ear import Ear, Heard
 from minideeptalk.inference.decoding import Sampling, answer_in_text, speak_in_steps
 from minideeptalk.model import AudioToken, DeepTalkModel
+from minideeptalk.model.checkpoints import load_stage
 from minideeptalk.speech.features import LogMel
 from minideeptalk.tasks import ExampleBuilder
 from minideeptalk.world import Tokenizer
@@ -61,22 +61,14 @@ class Talker:
 
     @classmethod
     def load(cls, folder: Path | str, stage: str = "3-joint") -> Talker:
-        """Open a finished run.
+        """Open a finished run, or the shipped samples.
 
         Raises:
-            LearnerError: when the run has no checkpoint of this stage, or one that cannot be read.
+            LearnerError: when there is no checkpoint of this stage, or one that cannot be read.
         """
         folder = Path(folder)
-        checkpoint = folder / "stages" / stage
-        if not (checkpoint / "model.safetensors").exists():
-            raise LearnerError(f"a finished run with stages/{stage}", str(folder), "training has not reached this stage",
-                               f"run `minideeptalk train --size nano --out {folder}`")
-        try:
-            model = DeepTalkModel.from_pretrained(checkpoint, local_files_only=True)
-        except Exception as error:  # safetensors and transformers raise many types for a damaged file
-            raise LearnerError(f"a readable checkpoint in {checkpoint}", f"{type(error).__name__}: {error}",
-                               "the file was cut off or edited", "train this stage again") from error
-        return cls(model.float(), Ear.load(folder / "ear"), PyramidCodec.load(folder / "codec"))
+        model = load_stage(folder, stage)
+        return cls(model, Ear.load(folder / "ear"), PyramidCodec.load(folder / "codec"))
 
     def listen(self, waveform: torch.Tensor) -> Heard:
         """What the ear makes of a waveform (N,) at 16 kHz."""

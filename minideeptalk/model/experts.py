@@ -50,10 +50,11 @@ def experts_grouped(hidden, indices, weights, gate_up_proj, down_proj):
     counts = counts.scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.int32))
     ends = counts.cumsum(0, dtype=torch.int32)  # (E,)
     rows = hidden.index_select(0, token)  # (N*K, D)
-    gate_up = F.grouped_mm(rows, gate_up_proj.transpose(1, 2), offs=ends)  # (N*K, 2H)
+    # autocast does not know grouped_mm, so the weights are cast by hand
+    gate_up = F.grouped_mm(rows, gate_up_proj.to(hidden.dtype).transpose(1, 2), offs=ends)  # (N*K, 2H)
     gate, up = gate_up.chunk(2, dim=-1)
     activated = F.silu(gate) * up * weights.reshape(-1).index_select(0, order)[:, None].to(hidden.dtype)  # (N*K, H)
-    results = F.grouped_mm(activated, down_proj.transpose(1, 2), offs=ends)  # (N*K, D)
+    results = F.grouped_mm(activated, down_proj.to(hidden.dtype).transpose(1, 2), offs=ends)  # (N*K, D)
     return torch.zeros_like(hidden).index_add_(0, token, results)
 
 

@@ -18,6 +18,7 @@ from minideeptalk.config import SizeConfig
 from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.experts import ExpertLoads, LoadRecorder, Selection, select_audio_experts
 from minideeptalk.model import DeepTalkConfig, DeepTalkModel
+from minideeptalk.model.checkpoints import has_stage, load_stage
 from minideeptalk.records.rows import curve_rows, load_rows
 from minideeptalk.tasks import ExampleBuilder, SpokenSet, TaskSampler
 from minideeptalk.training.loop import train_stage
@@ -137,9 +138,9 @@ class Recipe:
     def pretrained(self, tools: Tools) -> DeepTalkModel:
         """The text model of stage 0: found, or trained now."""
         stage = pretrain_stage(self.size)
-        source = self._find(f"stages/{stage.name}/model.safetensors")
+        source = next((place for place in (self.folder, self.shipped) if place and has_stage(place, stage.name)), None)
         if source is not None:
-            model = DeepTalkModel.from_pretrained(source / "stages" / stage.name, local_files_only=True).float()
+            model = load_stage(source, stage.name)
             self._set_layout(model)
         else:
             torch.manual_seed(self.seed)
@@ -161,9 +162,9 @@ class Recipe:
         """Stages 1 to 3 with profile and selection between 1 and 2.1; continues after the last finished stage."""
         sampler = self._sampler(model, spoken["train"])
         stages = speech_stages(self.size)
-        done = [stage for stage in stages if (self.folder / "stages" / stage.name / "model.safetensors").exists()]
+        done = [stage for stage in stages if has_stage(self.folder, stage.name)]
         if done:
-            model = DeepTalkModel.from_pretrained(self.folder / "stages" / done[-1].name, local_files_only=True).float()
+            model = load_stage(self.folder, done[-1].name)
         elif not self.parts.loads:
             self._record_loads(model, sampler, "0")
         for stage in stages[len(done):]:

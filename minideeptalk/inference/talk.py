@@ -1,0 +1,61 @@
+"""One question to a finished run, spoken or typed, and the answer as plain facts: what `minideeptalk talk` does."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from json import JSONDecodeError
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+
+from minideeptalk.config import SAMPLE_RATE
+from minideeptalk.errors import LearnerError
+from minideeptalk.inference.decoding import Sampling
+from minideeptalk.inference.talker import Talker
+from minideeptalk.speech.files import read_audio, write_audio
+
+
+@contextmanager
+def damage_explained(folder: Path):
+    """Within this block, a checkpoint in `folder` that is cut off or belongs to another model is told in plain words."""
+    try:
+        yield
+    except (SafetensorError, JSONDecodeError) as error:
+        raise LearnerError(f"readable checkpoints in {folder}", f"{type(error).__name__}: {error}", "a file was cut off or edited",
+                           "delete the damaged part, then `minideeptalk train --resume --out DIR` makes it again") from error
+
+
+def open_talker(folder: Path | str) -> Talker:
+    """`Talker.load`, with damaged ear and codec files explained as the model's are."""
+    with damage_explained(Path(folder)):
+        return Talker.load(folder)
+
+
+def talk(talker: Talker, audio: Path | str | None = None, text: str | None = None, out: Path | str | None = None,
+         sampling: Sampling = Sampling()) -> dict:
+    """Ask one question.
+
+    Args:
+        talker: see `open_talker`.
+        audio: a spoken question (WAV or FLAC at any rate). text: a typed one; it is answered in text alone.
+        out: where the sound of the answer goes.  Nothing is written when the question was not understood.
+
+    Returns:
+        `understood`, `text`, `heard`, `style`, `confidence`, `audio` (path or None), `seconds` of the answer, `first_audio_ms`
+        (parts in milliseconds) and `real_time_factor`.
+
+    Raises:
+        LearnerError: for audio that cannot be used, or a typed word outside the world.
+    """
+    if (audio is None) == (text is None):
+        raise LearnerError("one question: --audio FILE or --text WORDS", "both" if audio else "none")
+    if text is not None:
+        return {"understood": True, "text": talker.answer_text(text), "heard": text, "style": None, "confidence": None,
+                "audio": None, "seconds": None, "first_audio_ms": {}, "real_time_factor": None}
+    reply = talker.answer(torch.from_numpy(read_audio(audio)), sampling=sampling)
+    written = write_audio(out, reply.waveform.numpy()) if out is not None and reply.understood else None
+    return {"understood": reply.understood, "text": reply.text, "heard": reply.heard, "style": reply.style,
+            "confidence": reply.confidence, "audio": None if written is None else str(written),
+            "seconds": len(reply.waveform) / SAMPLE_RATE, "first_audio_ms": reply.latency_ms,
+            "real_time_factor": reply.real_time_factor}

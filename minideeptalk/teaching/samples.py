@@ -1,0 +1,70 @@
+"""Where the shipped samples lie: recorded clips, text, and the small checkpoints that the demo and the chapters open."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from minideeptalk.errors import LearnerError
+
+SHIPPED = "nano"
+SHIPPED_PARTS = tuple(f"{SHIPPED}/{name}" for name in (
+    "codec/codec.safetensors", "ear/ear.safetensors", "judge/judge.safetensors", "style_judge/style_judge.safetensors",
+    "stages/0-pretrain/model.safetensors")) + ("clips.json",)
+
+
+@dataclass(frozen=True)
+class SampleQuestion:
+    """A recorded question: its file, its words, and the right answer where the card names one."""
+
+    path: Path
+    words: str
+    answer: str
+
+
+def samples_folder() -> Path:
+    """`data_samples/` of a checkout, or of the installed wheel; both are the package `minideeptalk.data_samples`.
+
+    Raises:
+        LearnerError: when it is not installed.
+    """
+    try:
+        return Path(str(files("minideeptalk.data_samples")))
+    except ModuleNotFoundError:
+        raise LearnerError("the package minideeptalk.data_samples", "none", "the library runs without being installed",
+                           "pip install -e . in the checkout") from None
+
+
+def shipped_run(samples: Path | None = None) -> Path:
+    """Folder with the shipped codec, ear, judges and text model.
+
+    Raises:
+        LearnerError: when a part is missing.
+    """
+    samples = samples or samples_folder()
+    for part in SHIPPED_PARTS[:-1]:
+        if not (samples / part).is_file():
+            raise LearnerError(f"shipped {part}", f"no such file in {samples}", "an incomplete clone or installation",
+                               "install again, or train everything: minideeptalk demo --scratch")
+    return samples / SHIPPED
+
+
+def sample_questions(samples: Path | None = None) -> list[SampleQuestion]:
+    """The recorded questions that have an answer, in the order of `clips.json`; empty where there are no clips.
+
+    `clips.json` is a list in the reference project's layout: each entry has `conversations`, turns with `role`, `content`
+    and, where a turn is recorded, `wavpath` (here a FLAC file, relative to the samples).
+    """
+    samples = samples or samples_folder()
+    card = samples / "clips.json"
+    if not card.is_file():
+        return []
+    questions = []
+    for entry in json.loads(card.read_text(encoding="utf-8")):
+        turns = {turn["role"]: turn for turn in reversed(entry["conversations"])}
+        asked, answered = turns.get("user", {}), turns.get("assistant", {})
+        if asked.get("wavpath") and answered.get("content"):
+            questions.append(SampleQuestion(samples / asked["wavpath"], asked.get("content", ""), answered["content"]))
+    return questions

@@ -1,0 +1,49 @@
+"""Measure a finished run again: the same questions to the same checkpoint must give the same numbers (all but the times)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+import torch
+
+from minideeptalk.config import size_config
+from minideeptalk.errors import LearnerError
+from minideeptalk.inference.talk import damage_explained
+from minideeptalk.model import DeepTalkModel
+from minideeptalk.records import read_record, validate
+from minideeptalk.training.recipe import Recipe
+from minideeptalk.training.run import measure
+from minideeptalk.training.stages import speech_stages
+
+
+def evaluate_run(folder: Path | str, seed: int = 0, progress: bool = True) -> dict:
+    """Repeat every measurement of a run on its last checkpoint.
+
+    Args:
+        folder: a finished run. seed: of torch's random numbers; greedy decoding uses none, so it should change nothing.
+
+    Returns:
+        The run's record with fresh `metrics` and a note that says so.  Nothing is written.
+
+    Raises:
+        LearnerError: for a folder without a finished run, or a damaged checkpoint.
+    """
+    folder = Path(folder)
+    if not (folder / "record.json").is_file():
+        raise LearnerError("a finished run, with record.json in it", str(folder), "a mistyped path, or training was interrupted",
+                           f"minideeptalk train --resume --out {folder}")
+    record = read_record(folder)
+    last = folder / "stages" / speech_stages(size_config(record["size"]))[-1].name
+    if not (last / "model.safetensors").is_file():
+        raise LearnerError(f"a checkpoint in {last}", "none", "it was deleted, or only the record was copied", "train the run again")
+    torch.manual_seed(seed)
+    recipe = Recipe(size_config(record["size"]), folder, record["seed"], record["arm"], None, progress)
+    with damage_explained(folder):
+        tools = recipe.tools()
+        spoken = recipe.spoken(tools)
+        model = DeepTalkModel.from_pretrained(last, local_files_only=True).float()
+    record["metrics"] = measure(recipe, model, tools, spoken)
+    record["notes"].append(f"measured again at {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
+    validate(record)
+    return record
