@@ -57,10 +57,10 @@ def only_experts(model, allowed: list[list[int]]):
 
     On leaving, the banks are written back and all experts are open.  The other experts are byte-equal afterwards.
     """
-    route_to(model, allowed)
-    for mixture, indices in zip(model.mixtures(), allowed):
-        mixture.experts.open_bank(list(indices))
     try:
+        route_to(model, allowed)
+        for mixture, indices in zip(model.mixtures(), allowed):
+            mixture.experts.open_bank(list(indices))
         yield model
     finally:
         for mixture in model.mixtures():

@@ -102,6 +102,9 @@ class DeepTalkConfig(PreTrainedConfig):
             (self.delay in DELAYS, f"delay out of {DELAYS}", repr(self.delay)),
             (self.experts_implementation in ("grouped", "loop"), "experts_implementation grouped or loop",
              repr(self.experts_implementation)),
+            (self.experts_implementation == "loop" or self.width % 4 == self.expert_hidden % 4 == 0,
+             "width and expert_hidden in multiples of 4 (the grouped product needs rows of 16 bytes; the loop does not)",
+             f"width {self.width}, expert_hidden {self.expert_hidden}"),
         ]
         for holds, expected, got in rules:
             if not holds:
