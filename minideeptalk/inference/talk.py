@@ -38,7 +38,7 @@ def talk(talker: Talker, audio: Path | str | None = None, text: str | None = Non
 
     Args:
         talker: see `open_talker`.
-        audio: a spoken question (WAV or FLAC at any rate). text: a typed one; it is answered in text alone.
+        audio: a spoken question (WAV or FLAC at any rate). text: a typed one instead; it is answered in text alone.
         out: where the sound of the answer goes.  Nothing is written when the question was not understood.
 
     Returns:
@@ -48,8 +48,6 @@ def talk(talker: Talker, audio: Path | str | None = None, text: str | None = Non
     Raises:
         LearnerError: for audio that cannot be used, or a typed word outside the world.
     """
-    if (audio is None) == (text is None):
-        raise LearnerError("one question: --audio FILE or --text WORDS", "both" if audio else "none")
     if text is not None:
         return {"understood": True, "text": talker.answer_text(text), "heard": text, "style": None, "confidence": None,
                 "audio": None, "seconds": None, "first_audio_ms": {}, "real_time_factor": None}
@@ -59,3 +57,24 @@ def talk(talker: Talker, audio: Path | str | None = None, text: str | None = Non
             "confidence": reply.confidence, "audio": None if written is None else str(written),
             "seconds": len(reply.waveform) / SAMPLE_RATE, "first_audio_ms": reply.latency_ms,
             "real_time_factor": reply.real_time_factor}
+
+
+def ask(folder: Path | str, audio: Path | str | None = None, text: str | None = None, out: Path | str | None = None,
+        temperature: float = 0.0, seed: int = 0) -> dict:
+    """`talk` to the run in `folder`; bad audio is told before the model is opened.
+
+    Raises:
+        LearnerError: also for a folder without a finished run, a damaged checkpoint, or a negative temperature.
+    """
+    if temperature < 0:
+        raise LearnerError("a temperature of 0 or more", str(temperature))
+    if out is not None and text is not None:
+        raise LearnerError("--out with a spoken question", "--out with --text", "a typed question is answered in text",
+                           "leave --out away")
+    if audio is not None:
+        read_audio(audio)
+    if out is not None and Path(out).suffix.lower() not in (".wav", ".flac"):
+        raise LearnerError("a name that ends with .wav or .flac", str(out))
+    if (audio is None) == (text is None):
+        raise LearnerError("one question: --audio FILE or --text WORDS", "both" if audio else "none")
+    return talk(open_talker(folder), audio, text, out, Sampling(temperature, seed=seed))

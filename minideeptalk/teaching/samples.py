@@ -54,17 +54,11 @@ def shipped_run(samples: Path | None = None) -> Path:
 def sample_questions(samples: Path | None = None) -> list[SampleQuestion]:
     """The recorded questions that have an answer, in the order of `clips.json`; empty where there are no clips.
 
-    `clips.json` is a list in the reference project's layout: each entry has `conversations`, turns with `role`, `content`
-    and, where a turn is recorded, `wavpath` (here a FLAC file, relative to the samples).
+    `clips.json` is a list; the data card beside it says what each field means.
     """
     samples = samples or samples_folder()
     card = samples / "clips.json"
     if not card.is_file():
         return []
-    questions = []
-    for entry in json.loads(card.read_text(encoding="utf-8")):
-        turns = {turn["role"]: turn for turn in reversed(entry["conversations"])}
-        asked, answered = turns.get("user", {}), turns.get("assistant", {})
-        if asked.get("wavpath") and answered.get("content"):
-            questions.append(SampleQuestion(samples / asked["wavpath"], asked.get("content", ""), answered["content"]))
-    return questions
+    clips = json.loads(card.read_text(encoding="utf-8"))
+    return [SampleQuestion(samples / "clips" / clip["file"], clip["words"], clip["answer"]) for clip in clips if clip["kind"] == "question"]

@@ -10,7 +10,7 @@ import torch
 from minideeptalk.config import size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.inference.talk import damage_explained
-from minideeptalk.model import DeepTalkModel
+from minideeptalk.model.checkpoints import load_stage
 from minideeptalk.records import read_record, validate
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.run import measure
@@ -34,15 +34,13 @@ def evaluate_run(folder: Path | str, seed: int = 0, progress: bool = True) -> di
         raise LearnerError("a finished run, with record.json in it", str(folder), "a mistyped path, or training was interrupted",
                            f"minideeptalk train --resume --out {folder}")
     record = read_record(folder)
-    last = folder / "stages" / speech_stages(size_config(record["size"]))[-1].name
-    if not (last / "model.safetensors").is_file():
-        raise LearnerError(f"a checkpoint in {last}", "none", "it was deleted, or only the record was copied", "train the run again")
+    last = speech_stages(size_config(record["size"]))[-1].name
+    model = load_stage(folder, last)  # first, so that a folder with nothing but a record is told at once
     torch.manual_seed(seed)
     recipe = Recipe(size_config(record["size"]), folder, record["seed"], record["arm"], None, progress)
     with damage_explained(folder):
         tools = recipe.tools()
         spoken = recipe.spoken(tools)
-        model = DeepTalkModel.from_pretrained(last, local_files_only=True).float()
     record["metrics"] = measure(recipe, model, tools, spoken)
     record["notes"].append(f"measured again at {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
     validate(record)
