@@ -68,6 +68,7 @@ def run_demo(folder: Path | str, scratch: bool = False, seed: int | None = None,
         say: gets each line of text.
     """
     folder, began = Path(folder), time.perf_counter()
+    begin_run(folder, resume=True, size="nano", seed=seed, scratch=scratch)  # a folder that cannot be used is told first
     if (folder / "record.json").is_file():
         say(f"{folder} holds a finished demo; only the question is asked again. For a new one: another --out.")
     else:

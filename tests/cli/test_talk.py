@@ -1,0 +1,90 @@
+"""`talk`: answers aloud or typed, admits what it cannot make out, and explains what it cannot use."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from minideeptalk.inference.talker import NOT_UNDERSTOOD
+from minideeptalk.speech.files import write_audio
+
+
+def test_a_spoken_question_is_answered_in_text_and_sound(command, run, question, tmp_path):
+    status, out, _ = command("talk", run, "--audio", question, "--out", tmp_path / "answer.wav", "--json")
+    reply = json.loads(out)
+    assert status == 0 and reply["understood"] is True
+    assert soundfile.info(reply["audio"]).samplerate == 16_000
+    assert reply["seconds"] == pytest.approx(soundfile.info(reply["audio"]).duration)
+
+
+def test_a_question_at_another_rate_is_resampled(command, run, question, tmp_path):
+    samples, _ = soundfile.read(question)
+    soundfile.write(tmp_path / "fast.flac", np.repeat(samples, 3)[:, None].repeat(2, axis=1), 48_000)
+    assert command("talk", run, "--audio", tmp_path / "fast.flac")[0] == 0
+
+
+def test_what_it_cannot_make_out_it_does_not_guess(command, run, question, tmp_path):
+    from minideeptalk.hearing.ear import Ear
+
+    ear = Ear.load(run / "ear")
+    ear.threshold.fill_(2.0)  # surer than sure: nothing passes
+    ear.save(run / "ear")
+    status, out, _ = command("talk", run, "--audio", question, "--out", tmp_path / "answer.wav", "--json")
+    reply = json.loads(out)
+    assert status == 0 and reply["understood"] is False and reply["text"] == NOT_UNDERSTOOD
+    assert reply["audio"] is None and not (tmp_path / "answer.wav").exists()
+
+
+def test_a_typed_question_is_answered_in_text(command, run):
+    status, out, _ = command("talk", run, "--text", "what is forty two plus seven", "--json")
+    assert status == 0 and json.loads(out)["audio"] is None
+
+
+def test_the_seed_decides_an_answer_by_chance(command, run, question):
+    answers = [command("talk", run, "--audio", question, "--temperature", 1, "--seed", seed)[1] for seed in (1, 1)]
+    assert answers[0] == answers[1]
+
+
+def bad_audio(tmp_path, kind):
+    path = tmp_path / f"{kind}.wav"
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "silent":
+        write_audio(path, np.zeros(16_000))
+    elif kind == "too long":
+        write_audio(path, np.full(16_000 * 21, 0.1))
+    elif kind == "no sound at all":
+        path.write_text("these are words, not sound")
+    return path
+
+
+@pytest.mark.parametrize("kind, says", [("missing", "not there"), ("empty", "0 bytes"), ("silent", "silence"), ("too long", "21.0 s"),
+                                        ("no sound at all", "WAV or FLAC")])
+def test_unusable_audio_is_explained_in_one_line(command, run, tmp_path, kind, says):
+    status, out, err = command("talk", run, "--audio", bad_audio(tmp_path, kind))
+    assert (status, out) == (2, "") and says in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("damaged", ["stages/3-joint/model.safetensors", "ear/ear.safetensors", "codec/codec.safetensors", "ear/ear.json",
+                                     "stages/3-joint/config.json"])
+def test_a_broken_checkpoint_is_named(command, run, question, damaged):
+    content = (run / damaged).read_bytes()
+    (run / damaged).write_bytes(content[:len(content) // 2])
+    status, _, err = command("talk", run, "--audio", question)
+    assert status == 2 and err.count("\n") == 1 and "readable checkpoint" in err
+
+
+@pytest.mark.parametrize("words, says", [
+    ((), "one question"), (("--audio", "QUESTION", "--text", "hat"), "one question"), (("--text", "what is a spaceship"), "spaceship"),
+    (("--text", "hat", "--out", "a.wav"), "typed"), (("--audio", "QUESTION", "--out", "a.mp3"), ".wav or .flac"),
+    (("--audio", "QUESTION", "--temperature", "-1"), "temperature"), (("--audio", "QUESTION", "--temperature", "warm"), "invalid float"),
+])
+def test_a_command_that_cannot_be_meant_is_explained(command, run, question, words, says):
+    status, _, err = command("talk", run, *(question if word == "QUESTION" else word for word in words))
+    assert status == 2 and says in err and err.count("\n") == 1
+
+
+def test_a_folder_without_a_run_is_explained(command, tmp_path, question):
+    status, _, err = command("talk", tmp_path, "--audio", question)
+    assert status == 2 and "stages/3-joint" in err and err.count("\n") == 1
