@@ -143,6 +143,7 @@ class ExampleBuilder:
                                    f"{len(words)} words for {steps} steps", "characters instead of words as tokens?")
             said[:len(words)] = words
             return words + [IGNORE] * (steps - len(words)), said  # the paper's padding is not in the loss
+        self._check_starts(answer, frames)
         for word, start in zip(answer.words, answer.starts):
             said[start] = word
         said[frames] = self.end
@@ -152,6 +153,15 @@ class ExampleBuilder:
                 if held[step] == self.wait:
                     held[step] = held[step - 1]
         return said[:frames + 1] + [IGNORE] * (steps - frames - 1), held
+
+    @staticmethod
+    def _check_starts(answer: SpokenAnswer, frames: int) -> None:
+        starts = tuple(answer.starts)
+        rising = starts == tuple(sorted(set(starts)))
+        if len(starts) != len(answer.words) or not rising or starts[:1] != (0,) or starts[-1] >= frames:
+            raise LearnerError("one start for each word, rising from 0 and inside the speech",
+                               f"starts {starts} for {len(answer.words)} words in {frames} frames",
+                               "speech that was not placed on the grid of steps", "use speech.grid.place_on_grid")
 
     # ---- tasks, with the paper's codes ---------------------------------------------------------------------------
 
