@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from minideeptalk.errors import LearnerError
 from minideeptalk.records.abilities import abilities, percent
+from minideeptalk.records.record import read_record
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def load_table(loads: Sequence[Mapping], selection: Mapping | None) -> str:
@@ -36,3 +42,21 @@ def markdown(record: Mapping) -> str:
               (f"Arm `{record['arm']}`, size `{record['size']}`, seed {record['seed']}: {record['seconds'] / 60:.1f} minutes on "
                f"{device['name']}, {device['threads']} threads; {record['date'][:10]}, commit `{(record['commit'] or 'none')[:10]}`.")]
     return "\n".join(lines)
+
+
+def fill_results(page: str, record: Mapping) -> str:
+    """The page with the table of this record between its two marks.
+
+    Raises:
+        LearnerError: when the marks are not there.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise LearnerError(f"a page with {BEGIN} and {END}", "one without")
+    return f"{before}{BEGIN}\n{markdown(record)}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    target, source = map(Path, sys.argv[1:])
+    target.write_text(fill_results(target.read_text(encoding="utf-8"), read_record(source)), encoding="utf-8")

@@ -39,7 +39,8 @@ def test_the_first_help_names_every_command(command):
     assert status == 0 and all(words[0] in out for words in COMMANDS)
 
 
-@pytest.mark.parametrize("words", [(), ("dance",), ("train",), ("train", "--out"), ("record",), ("evaluate",), ("talk", "x", "--seed", "one")])
+@pytest.mark.parametrize("words", [(), ("dance",), ("train",), ("train", "--out"), ("record",), ("evaluate",),
+                                   ("talk", "x", "--seed", "one")])
 def test_a_mistyped_command_is_answered_in_one_line(command, words):
     status, out, err = command(*words)
     assert (status, out, err.count("\n")) == (2, "", 1) and "--help" in err
@@ -140,7 +141,8 @@ def test_a_profile_can_be_seen_before_the_run_is_finished(command, run):
     (run / "record.json").unlink()
     (run / "parts.json").write_text(json.dumps({"loads": record["loads"]}))
     assert json.loads(command("profile", run, "--json")[1]) == {"loads": record["loads"], "selection": None}
-    (run / "selection.json").write_text(json.dumps({"audio_experts": [[1], [2], [3]], "experts": 16, "formula": "product", "normaliser": "max"}))
+    selection = {"audio_experts": [[1], [2], [3]], "experts": 16, "formula": "product", "normaliser": "max"}
+    (run / "selection.json").write_text(json.dumps(selection))
     chosen = json.loads(command("profile", run, "--json")[1])["selection"]["audio_experts"]
     assert chosen == [{"layer": layer, "experts": [layer]} for layer in (1, 2, 3)]
     (run / "parts.json").write_text("{}")
