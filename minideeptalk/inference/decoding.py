@@ -171,9 +171,9 @@ class SpokenDecoder:
         self.text_ended |= word == self.builder.end
         if self.builder.config.layout == "aligned":
             return word
-        sounding = word == self.builder.wait
-        self.held = torch.where(sounding, self.held, word)
-        self.elapsed = torch.where(sounding, self.elapsed + 1, torch.ones_like(self.elapsed))
+        self.held = torch.where(word == self.builder.wait, self.held, word)
+        starts = (word != self.builder.wait) & (word != self.builder.end)  # `<end>` starts no word: training counts on
+        self.elapsed = torch.where(starts, torch.ones_like(self.elapsed), self.elapsed + 1)
         return self.held
 
     def frames_ready(self) -> int:
@@ -187,18 +187,20 @@ class SpokenDecoder:
 
     def answer(self, row: int) -> Answer:
         """What one row has said so far."""
-        count = self.frames_ready()
-        if self.last_frame[row] >= 0:
-            count = min(count, int(self.last_frame[row]))
+        count, text = self.frames_ready(), self.text[row].tolist()
+        last = int(self.last_frame[row])
+        if last >= 0:
+            count = min(count, last)
+            text = text[:last + int(self.lags.max()) + 1]  # later steps were made only because other rows still spoke
         words, starts = [], []
-        for step, token in enumerate(self.text[row].tolist()):
+        for step, token in enumerate(text):
             if token == self.builder.end:
                 break
             if token != self.builder.wait:
                 words += self.builder.tokenizer.decode([token])
                 starts.append(step)
         codes = self.frames(row, 0, count).clamp(max=self.builder.config.codebook_size - 1)
-        return Answer(words, codes, starts, bool(self.last_frame[row] >= 0))
+        return Answer(words, codes, starts, last >= 0)
 
 
 def speak(model: DeepTalkModel, builder: ExampleBuilder, prompts: list[Example], sampling: Sampling = Sampling(),
