@@ -109,7 +109,8 @@ def profile_of(folder: Path) -> dict:
         stage 2.1), as in a run record.
     """
     folder = Path(folder)
-    RunSettings.read(folder)
+    if not (folder / "parts.json").is_file():
+        RunSettings.read(folder)  # which explains what is no run
     if (folder / "record.json").is_file():
         record = read_json(folder / "record.json")
         validate(record)
