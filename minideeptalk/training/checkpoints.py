@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
 
-def save_progress(folder: Path, model, optimizer: torch.optim.Optimizer, step: int, curves: list[dict]) -> None:
-    """Write model (an open expert bank included), optimizer state and step to `folder`, replacing it as a whole."""
+@dataclass
+class Progress:
+    """What a stage has done so far: updates, tokens seen, seconds, and the points of its curves."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    curves: list[dict] = field(default_factory=list)
+
+
+def save_progress(folder: Path, model, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write model (an open expert bank included), optimizer state and progress to `folder`, replacing it as a whole."""
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -20,15 +31,15 @@ def save_progress(folder: Path, model, optimizer: torch.optim.Optimizer, step: i
     moments = {f"{index}.{name}": value.contiguous() for index, state in optimizer.state_dict()["state"].items()
                for name, value in state.items()}
     save_file(moments, fresh / "optimizer.safetensors")
-    (fresh / "progress.json").write_text(json.dumps({"step": step, "curves": curves}))
+    (fresh / "progress.json").write_text(json.dumps(asdict(progress)))
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(fresh, folder)
 
 
-def load_progress(folder: Path, model, optimizer: torch.optim.Optimizer) -> tuple[int, list[dict]]:
-    """Continue from `folder` if it exists: returns the updates done so far (0 if none) and the curves up to there."""
-    if not (folder / "progress.json").exists():
-        return 0, []
+def load_progress(folder: Path | None, model, optimizer: torch.optim.Optimizer) -> Progress:
+    """Continue from `folder`: fills model and optimizer and says what was done. Without such a folder nothing was."""
+    if folder is None or not (folder / "progress.json").exists():
+        return Progress()
     model.load_state_dict(load_file(folder / "model.safetensors"))
     state = optimizer.state_dict()
     moments: dict[int, dict[str, torch.Tensor]] = {}
@@ -36,5 +47,4 @@ def load_progress(folder: Path, model, optimizer: torch.optim.Optimizer) -> tupl
         index, name = key.split(".", 1)
         moments.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
-    progress = json.loads((folder / "progress.json").read_text())
-    return progress["step"], progress["curves"]
+    return Progress(**json.loads((folder / "progress.json").read_text()))

@@ -73,11 +73,12 @@ def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evalu
     precision, _ = choose_precision()
     accelerator = Accelerator(mixed_precision=precision)
     optimizer = torch.optim.AdamW(trained, lr=stage.learning_rate, betas=(0.9, 0.98), weight_decay=stage.weight_decay, fused=True)
-    start, curves = load_progress(progress_folder, model, optimizer) if progress_folder else (0, [])
+    done = load_progress(progress_folder, model, optimizer)
     wrapped, optimizer = accelerator.prepare(model, optimizer)
-    began, last_save, tokens = time.perf_counter(), time.perf_counter(), 0
+    last_save = time.perf_counter()
+    began = last_save - done.seconds
     every = max(1, stage.updates // evaluations)
-    bar = tqdm(range(start, stage.updates), initial=start, total=stage.updates, desc=f"stage {stage.code} {stage.title}",
+    bar = tqdm(range(done.step, stage.updates), initial=done.step, total=stage.updates, desc=f"stage {stage.code} {stage.title}",
                disable=not show_progress, mininterval=1.0)
     for step in bar:
         torch.manual_seed(seed * 1_000_003 + step)  # dropout does not depend on where a run was interrupted
@@ -90,17 +91,18 @@ def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evalu
         accelerator.clip_grad_norm_(trained, stage.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        tokens += int(batch.mask.sum())
+        done.tokens += int(batch.mask.sum())
         if step % 20 == 0 or step == stage.updates - 1:
-            curves += _curve_points(parts, stage, step)
+            done.curves += _curve_points(parts, stage, step)
             bar.set_postfix_str(_postfix(parts))
         if evaluate is not None and ((step + 1) % every == 0 or step == stage.updates - 1):
-            curves += [{"name": name, "stage": stage.code, "step": step + 1, "value": value}
-                       for name, value in evaluate(step + 1).items()]
+            done.curves += [{"name": name, "stage": stage.code, "step": step + 1, "value": value}
+                            for name, value in evaluate(step + 1).items()]
         if progress_folder and time.perf_counter() - last_save > 60:
-            save_progress(progress_folder, model, optimizer, step + 1, curves)
             last_save = time.perf_counter()
-    return {"curves": curves, "updates": stage.updates, "tokens": tokens, "seconds": time.perf_counter() - began}
+            done.step, done.seconds = step + 1, last_save - began
+            save_progress(progress_folder, model, optimizer, done)
+    return {"curves": done.curves, "updates": stage.updates, "tokens": done.tokens, "seconds": time.perf_counter() - began}
 
 
 def _curve_points(parts, stage: Stage, step: int) -> list[dict]:
