@@ -64,7 +64,7 @@ def _look(look: Callable[[], Check]) -> Check:
     """A check that breaks is a finding, not a crash."""
     try:
         return look()
-    except Exception as error:  # whatever a broken installation throws
+    except Exception as error:  # noqa: BLE001 - whatever a broken installation throws
         name = getattr(look, "__name__", "check").lstrip("_").replace("_", " ")
         return Check(name, f"{type(error).__name__}: {error}", "install again: pip install --force-reinstall minideeptalk[speech]", True)
 
@@ -100,7 +100,7 @@ def _torch_pair() -> Check:
         wanted = ".".join(map(str, _numbers(torch_version)))
         return Check("torch pair", f"torch {torch_version} with torchaudio {audio_version}",
                      f'they must be released together: pip install "torchaudio=={wanted}.*"', True)
-    import torchaudio  # noqa: F401  a pair that does not fit breaks here
+    import torchaudio  # noqa: F401 - a pair that does not fit breaks here
 
     return Check("torch pair", f"torch {torch_version} with torchaudio {audio_version}")
 
