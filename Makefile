@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt
 	@touch $@
 
 demo: install
-	$(BIN)/minideeptalk demo --out runs/demo $(if $(SCRATCH),--scratch)
+	$(BIN)/minideeptalk demo --out runs/demo$(if $(SCRATCH),-scratch --scratch)
 
 test: install
 	$(BIN)/python -m pytest -m 'not slow and not browser' $(PYTEST_ARGS)
@@ -37,4 +37,4 @@ book: install
 	$(BIN)/python -m minideeptalk.teaching.build_book
 
 clean:
-	rm -rf $(VENV) book/_build .jupyter_cache .pytest_cache build dist *.egg-info runs/demo
+	rm -rf $(VENV) book/_build .jupyter_cache .pytest_cache build dist *.egg-info runs/demo runs/demo-scratch

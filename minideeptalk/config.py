@@ -132,6 +132,7 @@ class EvaluationConfig:
     text_items: int = 200
     spoken_questions: int = 300
     spoken_answers: int = 300
+    ceilings: int = 150  # originals through the codec, and answers whose style is judged
     latency_runs: int = 20
 
 
@@ -187,3 +188,62 @@ def size_config(name: str) -> SizeConfig:
                             text_batch=512, speech_batch=256, pretrain_lr=6e-4, align_lr=1e-3, audio_lr=8e-4,
                             joint_lr=3e-4),
     )
+
+
+@dataclass(frozen=True)
+class Default:
+    """One choice: what the paper says, what its reference code does, what this project does, and why."""
+
+    choice: str
+    paper: str
+    reference_code: str
+    ours: str
+    why: str
+
+
+DEFAULTS: tuple[Default, ...] = (
+    Default("balance loss", "0.001, by sequence", "0.001, by sequence", "0.001, by sequence", "as the paper"),
+    Default("gate weights of the chosen experts", "softmax, not renormalised", "softmax, not renormalised",
+            "softmax, not renormalised", "as the paper; `renormalise` switches it"),
+    Default("audio experts and top-k", "6 audio experts, top-6", "6 audio experts, top-6", "more audio experts than k (nano: 4, top-2)",
+            "with as many audio experts as k, stage 2.1 sends every token to all of them: no routing is left to learn and the "
+            "balance loss is a constant"),
+    Default("normaliser of the load", "not published", "script not published", "largest expert of the layer = 1",
+            "with loads that sum to one, the factor (1 - text load) is nearly inert"),
+    Default("text that profiles the load", "not published", "script not published", "the families that after-training covers",
+            "who adapts a published model has no more"),
+    Default("rows of a step", "mean of eight", "mean of eight", "mean of eight, times `embedding_multiplier`",
+            "the bare mean makes a word eight times smaller than the first attention's output"),
+    Default("PAD row of the codec streams", "not said", "learnt", "zero",
+            "a learnt PAD stands in every text step, so training it would change all text"),
+    Default("embedding tables", "one table, tied", "one table, tied, text rows train in stage 1", "one table a modality, text tied",
+            "freezing is storage: text rows must not move in stage 1"),
+    Default("stage 1 trains", "audio adapter", "adapter and the whole embedding table", "adapter, audio embeddings and heads",
+            "new audio rows must learn somewhere; text rows must not"),
+    Default("stage 2.1 trains", "audio experts; router frozen", "audio experts, router, shared experts, norms, layer 0, embeddings",
+            "audio experts, audio embeddings, heads and adapter; router frozen", "nothing that a text step passes through moves, "
+            "except the experts that were given away"),
+    Default("stage 2.2 trains", "text experts; router frozen", "text experts and the same extras", "text experts; router frozen", "as the paper"),
+    Default("routing in stages 2.1 and 2.2", "experts of the modality only", "the stage's experts only, for every token",
+            "the stage's experts only, for every token", "as the reference code; masked before the softmax"),
+    Default("routing in stage 3 and when talking", "open", "open", "open", "as the paper"),
+    Default("text of a spoken answer", "all words first, then padding", "all words first, then padding",
+            "`deeptalk`: the same; `deeptalk-aligned`: each word as it sounds, held in the input",
+            "a small model that knows which word sounds, and since when, composes words it never said together"),
+    Default("delay of codec stream i", "i + 1", "i + 1", "`deeptalk`: i + 1; `deeptalk-aligned`: 1 for all",
+            "seven steps are half a second, and short answers are that long"),
+    Default("frames of a heard question", "50 Hz, said to be downsampled", "50 Hz, not downsampled", "one frame a word (CTC compression)",
+            "the adapter sees one frame at a time, so a frame must hold a word before a frozen text model can read it"),
+    Default("streams of the codec", "7 of 4096 (SNAC)", "7 of 4096 (SNAC)", "7 of 128 (nano) or 256, same 1 + 2 + 4 pyramid",
+            "fitted in seconds; fewer entries are learnt sooner"),
+    Default("loss", "not said", "mean of 8 streams; text-only batches halved", "text + mean of 7 audio streams",
+            "eight weights for eight losses; the halving is an accident of a list in the reference code"),
+)
+"""The defaults beside the paper's and its reference code's; chapter 14 ablates those that matter."""
+
+
+def defaults_table() -> str:
+    """`DEFAULTS` as a Markdown table."""
+    rows = ["| choice | paper | reference code | here | why |", "| --- | --- | --- | --- | --- |"]
+    rows += [f"| {d.choice} | {d.paper} | {d.reference_code} | {d.ours} | {d.why} |" for d in DEFAULTS]
+    return "\n".join(rows) + "\n"

@@ -83,11 +83,11 @@ def speaking_wer(model, builder: ExampleBuilder, examiners: Examiners, texts: li
 
 
 def speaking(model, builder: ExampleBuilder, examiners: Examiners, train: SpokenSet, test: SpokenSet,
-             count: int, seed: int = 0) -> dict[str, float]:
+             count: int, ceilings: int, seed: int = 0) -> dict[str, float]:
     """Speaking on texts that were trained and on word combinations that never were, of the same lengths, and the ceiling.
 
     Returns:
-        `trained` and `unseen` WER, and `codec_wer`: the same unseen texts, originals through the codec.
+        `trained` and `unseen` WER, and `codec_wer`: originals of the first `ceilings` unseen texts, through the codec.
     """
     rng = random.Random(seed)
     unseen = test.replies[:count]
@@ -96,11 +96,12 @@ def speaking(model, builder: ExampleBuilder, examiners: Examiners, train: Spoken
         if all(word in SPEAKABLE for word in reply.words):
             by_length.setdefault(len(reply.words), []).append(reply)
     trained = [rng.choice(by_length[len(reply.words)]) for reply in unseen]
-    originals = [examiners.codec.decode(reply.codes) for reply in unseen]
+    copied = unseen[:ceilings]
+    originals = [examiners.codec.decode(reply.codes) for reply in copied]
     return {
         "trained": speaking_wer(model, builder, examiners, [(reply.words, reply.style) for reply in trained]),
         "unseen": speaking_wer(model, builder, examiners, [(reply.words, reply.style) for reply in unseen]),
-        "codec_wer": word_error_rate([reply.words for reply in unseen], examiners.judge.transcribe(originals)),
+        "codec_wer": word_error_rate([reply.words for reply in copied], examiners.judge.transcribe(originals)),
     }
 
 
@@ -126,8 +127,8 @@ def evaluate_speech(model, builder: ExampleBuilder, examiners: Examiners, train:
     return {
         "recognition": recognition(model, builder, questions),
         "questions": spoken_questions(model, builder, examiners, questions),
-        "speaking": speaking(model, builder, examiners, train, test, config.spoken_answers),
+        "speaking": speaking(model, builder, examiners, train, test, config.spoken_answers, config.ceilings),
         "stranger": recognition(model, builder, stranger) | {
             "spoken_qa_text": _share(answers_right(model, builder, [builder.answer_in_text(q.frames, q.item.answer) for q in stranger]))},
-        "style": style(model, builder, examiners, questions, test.replies[:len(questions)]),
+        "style": style(model, builder, examiners, questions[:config.ceilings], test.replies[:config.ceilings]),
     }

@@ -116,6 +116,7 @@ class SpokenDecoder:
         self.codes = torch.zeros(rows, 0, builder.config.num_codebooks, dtype=torch.long, device=model.device)
         self.held = torch.full((rows,), builder.wait, device=model.device)
         self.elapsed = torch.zeros(rows, dtype=torch.long, device=model.device)  # steps since the held word began
+        self.position = self.mask.sum(dim=1) - 1  # (B,) place of the last token or word
         self.text_ended = torch.zeros(rows, dtype=torch.bool, device=model.device)
         self.last_frame = torch.full((rows,), -1, device=model.device)  # frame count of ended rows, -1 while speaking
 
@@ -132,7 +133,7 @@ class SpokenDecoder:
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(word), 1)], dim=1)
         self.inputs = {"text": word_input[:, None], "codes": code[:, None], "attention_mask": self.mask}
         if self.builder.config.layout == "held":
-            self.inputs["elapsed"] = self.elapsed[:, None]
+            self.inputs |= {"elapsed": self.elapsed[:, None], "positions": self.position[:, None]}
         done = (self.last_frame >= 0) & (number >= self.last_frame + self.lags.max())
         return not bool(done.all()) and number + 1 < self.max_steps
 

@@ -59,14 +59,14 @@ def changes_between(before: dict[str, torch.Tensor], after: dict[str, torch.Tens
     """What moved, in half precision; of stacked (E, ...) experts only the rows that moved, with their indices."""
     changes = {}
     for name, value in after.items():
-        old = before[name]
+        old, value = before[name].half(), value.half()  # what shipped before was rounded too
         if torch.equal(old, value):
             continue
         if value.dim() == 3:
             rows = (old != value).flatten(1).any(dim=1).nonzero()[:, 0]  # (n,)
             changes[name + ROWS] = rows.to(torch.int32)
             value = value[rows]
-        changes[name] = value.half().contiguous()
+        changes[name] = value.contiguous()
     return changes
 
 

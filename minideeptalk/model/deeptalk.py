@@ -102,6 +102,7 @@ class DeepTalkModel(PreTrainedModel):
         frames: torch.Tensor | None = None,
         frame_mask: torch.Tensor | None = None,
         elapsed: torch.Tensor | None = None,
+        positions: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         cache: DynamicCache | None = None,
     ) -> DeepTalkOutput:
@@ -111,13 +112,16 @@ class DeepTalkModel(PreTrainedModel):
             text: (B, T) word ids. codes: (B, T, Q) codec ids or None for pure text.
             frames: (B, T, ear width) heard frames, used where frame_mask (B, T) is True.
             elapsed: (B, T) steps since the word in the text row began to sound (layout `held`), 0 elsewhere.
+            positions: (B, T) places for the rotary embedding; None counts steps. Where words are held, they count words
+                (`streams.word_positions`), so that attention finds in speech what it learnt to find in text.
             attention_mask: (B, S) True on real steps, needed only when rows are padded on the *left*.
             cache: keys and values of earlier steps; it is extended in place.
         """
         heard = self.adapter(frames) if frames is not None else None
         hidden = self.embedding(text, codes, heard, frame_mask, elapsed)  # (B, T, D)
         past = cache.get_seq_length() if cache is not None else 0
-        positions, mask = self._positions_and_mask(text, attention_mask, past)
+        counted, mask = self._positions_and_mask(text, attention_mask, past)
+        positions = counted if positions is None else positions
         rotary = rotary_tables(positions, self.config.width // self.config.heads, self.config.rope_base)
         routing = []
         for layer in self.layers:

@@ -67,6 +67,14 @@ LONGEST_WORD = 16
 """Steps up to which the place inside a word is counted: 1.3 s, longer than any word of the world."""
 
 
+def word_positions(elapsed: torch.Tensor) -> torch.Tensor:
+    """Places (B, T) that advance with each written token and each new word, and stand still while a word sounds.
+
+    `elapsed` (B, T) is 0 on written steps and counts from 1 while a word sounds.
+    """
+    return (elapsed <= 1).long().cumsum(dim=1) - 1
+
+
 class StreamEmbedding(nn.Module):
     """Eight token ids, or a heard frame, become one vector.
 

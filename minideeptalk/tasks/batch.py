@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import torch
 
 from minideeptalk.experts.recorder import Modality
+from minideeptalk.model import word_positions
 from minideeptalk.tasks.examples import IGNORE, Example
 
 
@@ -37,7 +38,8 @@ class Batch:
     def model_inputs(self) -> dict:
         """The arguments of `DeepTalkModel.forward`."""
         return {"text": self.text, "codes": self.codes, "frames": self.frames, "frame_mask": self.frame_mask,
-                "elapsed": self.elapsed}
+                "elapsed": self.elapsed,
+                "positions": None if self.elapsed is None else word_positions(self.elapsed)}
 
 
 def _pad_lists(rows: list[list[int]], value: int) -> torch.Tensor:

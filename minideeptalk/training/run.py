@@ -72,7 +72,7 @@ def measure(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: dict[str
                    "style_accuracy": 1 / len(STYLES)},
         "ceiling": {"spoken_qa_text": questions["typed"]},
         "counts": {"text_items_per_family": config.text_items, "spoken_questions": config.spoken_questions,
-                   "spoken_answers": config.spoken_answers, "latency_runs": latency["runs"]},
+                   "spoken_answers": config.spoken_answers, "ceilings": config.ceilings, "latency_runs": latency["runs"]},
         "extra": {"held_out_voice": speech["stranger"], "real_time_factor": latency["real_time_factor"],
                   "text_beside_speech": questions["text_beside_speech"]},
     }

@@ -62,6 +62,6 @@ def speech_stages(size: SizeConfig) -> list[Stage]:
               lengths.audio_experts, lengths.speech_batch, lengths.audio_lr, experts="audio"),
         Stage("2.2-text-experts", "2.2", "Text experts", ("bank",), {"covered_text": 1.0},
               lengths.text_experts, lengths.text_batch, lengths.text_lr, experts="text"),
-        Stage("3-joint", "3", "Joint", (*BACKBONE, *AUDIO_SIDE), {**SPEECH_TASKS, "covered_text": 4.0},
+        Stage("3-joint", "3", "Joint", ("experts", "router", *AUDIO_SIDE), {**SPEECH_TASKS, "covered_text": 4.0},
               lengths.joint, lengths.speech_batch, lengths.joint_lr),
     ]

@@ -75,7 +75,7 @@ def test_trained_and_unseen_texts_are_equally_long_and_the_ceiling_is_the_origin
     train, test = material(tiny)
     heard = iter([" ".join(reply.words) for reply in test.replies[:5]])
     codes = []
-    scores = speaking(None, None, Fakes(hear=lambda sound: codes.append(sound) or next(heard)).examiners(), train, test, 5)
+    scores = speaking(None, None, Fakes(hear=lambda sound: codes.append(sound) or next(heard)).examiners(), train, test, 5, 5)
     trained, unseen = asked
     assert scores == {"trained": 0.5, "unseen": 0.5, "codec_wer": 0.0}
     assert [len(words) for words in trained] == [len(words) for words in unseen]

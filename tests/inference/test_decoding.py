@@ -45,6 +45,8 @@ class Rereading:
         shape = inputs["text"].shape
         nothing = {"codes": torch.full((*shape, 7), 8 + AudioToken.PAD), "frames": torch.zeros(*shape, 6),
                    "frame_mask": torch.zeros(shape, dtype=torch.bool), "elapsed": torch.zeros(shape, dtype=torch.long)}
+        if "positions" in inputs and "positions" not in self.read:  # in the prompt, places count its real steps
+            self.read["positions"] = (self.read["attention_mask"].long().cumsum(dim=1) - 1).clamp(min=0)
         for name, value in {**nothing, **inputs}.items():
             new = name == "attention_mask" or name not in self.read
             self.read[name] = value if new else torch.cat([self.read[name], value], dim=1)

@@ -112,7 +112,7 @@ def test_padding_on_the_left_with_a_mask_changes_nothing(tiny):
     model = tiny.model().eval()
     batch = {name: value[:, :10] for name, value in inputs(tiny).items()}
     whole = model(**batch).hidden
-    empty = {"text": 0, "codes": 8 + AudioToken.PAD, "frames": 0.0, "frame_mask": False, "elapsed": 0}
+    empty = {"text": 0, "codes": 8 + AudioToken.PAD, "frames": 0.0, "frame_mask": False, "elapsed": 0, "positions": 0}
     padded = {name: torch.cat([torch.full_like(value[:, :3], empty[name]), value], dim=1) for name, value in batch.items()}
     mask = torch.ones(padded["text"].shape, dtype=torch.bool)
     mask[:, :3] = False
