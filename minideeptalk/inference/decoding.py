@@ -175,6 +175,7 @@ class SpokenDecoder:
         self.held = torch.where(word == self.builder.wait, self.held, word)
         starts = (word != self.builder.wait) & (word != self.builder.end)  # `<end>` starts no word: training counts on
         self.elapsed = torch.where(starts, torch.ones_like(self.elapsed), self.elapsed + 1)
+        self.position = self.position + (self.elapsed <= 1).long()  # as `streams.word_positions` counts in training
         return self.held
 
     def frames_ready(self) -> int:

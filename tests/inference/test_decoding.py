@@ -124,9 +124,11 @@ def test_the_decoder_feeds_back_exactly_the_rows_of_training(tiny, layout, delay
     assert fed["text"].tolist() == example.text[start + 1:]
     assert torch.equal(fed["codes"], example.codes[start + 1:])
     if layout == "held":
-        assert torch.cat([inputs["elapsed"][0] for inputs in model.seen[1:]]).tolist() == example.elapsed[start + 1:]
+        trained = collate([example], builder.silence).model_inputs()
+        for name in ("elapsed", "positions"):
+            assert torch.equal(torch.cat([inputs[name] for inputs in model.seen[1:]], dim=1), trained[name][:, start + 1:]), name
     else:
-        assert all("elapsed" not in inputs for inputs in model.seen)
+        assert all("elapsed" not in inputs and "positions" not in inputs for inputs in model.seen)
     assert torch.equal(answer.codes, reply.codes) and answer.words == ["red", "cat", "box"] and answer.finished
     assert answer.starts == (list(reply.starts) if layout != "ahead" else [0, 1, 2])
 
