@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from minideeptalk.model import Adapter, AudioHeads, AudioToken, StreamEmbedding, delay, delays, undelay
+from minideeptalk.model import Adapter, AudioHeads, AudioToken, StreamEmbedding, delay, delays, undelay, word_positions
 
 PAD = 8 + AudioToken.PAD  # codebook of 8
 
@@ -96,6 +96,12 @@ def test_the_place_inside_a_word_counts_from_one_and_zero_is_no_place(tiny):
     torch.testing.assert_close(difference[0, 2], table.elapsed.weight[2] * table.scale)
     torch.testing.assert_close(difference[1, 4], table.elapsed.weight[15] * table.scale)  # no word is longer
     assert difference[elapsed == 0].abs().sum() == 0
+
+
+def test_places_advance_with_each_written_word_and_each_new_spoken_one_and_stand_still_while_it_sounds():
+    written, spoken = [0, 0, 0, 0, 0, 0, 0], [0, 0, 1, 2, 3, 1, 2]
+    places = word_positions(torch.tensor([written, spoken]))
+    assert places.tolist() == [[0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 2, 2, 3, 3]]
 
 
 @torch.no_grad()
