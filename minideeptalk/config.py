@@ -29,7 +29,7 @@ class WorldConfig:
     """Which text skills exist after stage 0: `covered` families are in the text of stages 2.2 and 3, the others are not."""
 
     covered: tuple[str, ...] = ("add", "lookup", "repeat")
-    drawn_more: tuple[str, ...] = ("add", "add", "facts", "facts", "count")  # harder families come up more often in stage 0
+    drawn_more: tuple[str, ...] = ("add", "add", "repeat", "facts", "facts", "count")  # harder families come up more often in stage 0
     test_items: int = 200
     validation_items: int = 100
 
@@ -113,16 +113,16 @@ class StageLengths:
 
     pretrain: int = 2400
     align: int = 400
-    audio_experts: int = 800
+    audio_experts: int = 1600
     text_experts: int = 150
-    joint: int = 1600
+    joint: int = 1000
     text_batch: int = 64
     speech_batch: int = 16
     pretrain_lr: float = 2e-3
     align_lr: float = 4e-3
     audio_lr: float = 4e-3
     text_lr: float = 5e-4
-    joint_lr: float = 3e-3
+    joint_lr: float = 1e-3
 
 
 @dataclass(frozen=True)

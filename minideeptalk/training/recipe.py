@@ -7,6 +7,7 @@ What a run leaves in its folder: `codec/`, `ear/`, `judge/`, `style_judge/`, `sp
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -209,7 +210,13 @@ class Recipe:
         self.parts.save()
 
     def _save(self, model, stage: Stage) -> None:
-        model.save_pretrained(self.folder / "stages" / stage.name)
+        """Write the stage's checkpoint in one move, so that an interruption never leaves half of one."""
+        target = self.folder / "stages" / stage.name
+        fresh = target.with_name(f".{stage.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        model.save_pretrained(fresh)
+        fresh.rename(target)
+        shutil.rmtree(self.folder / "progress" / stage.name, ignore_errors=True)
 
 
 def _allowed(stage: Stage, selection: Selection | None) -> list[list[int]] | None:

@@ -109,6 +109,8 @@ def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict) -> RunReco
         data_hash=fingerprint(size), seconds=sum(parts.seconds.values()), stage_seconds=parts.seconds,
         peak_memory_mb=peak_memory_mb(device), budget=_budget(recipe, model), metrics=metrics, curves=parts.curves,
         loads=parts.loads, selection=selection_entry(selection.audio_experts, selection.formula, selection.normaliser, "1"),
+        not_measured={} if metrics["first_audio_ms"]["p50"] is not None else {
+            "metrics.first_audio_ms": "the ear understood none of the questions that were timed"},
         notes=["started from shipped tools and text model"] if recipe.shipped else [],
         **around,
     )

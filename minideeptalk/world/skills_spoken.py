@@ -11,9 +11,9 @@ from math import perm
 from random import Random
 
 from minideeptalk.world.family import Family, Item
-from minideeptalk.world.numbers import number_words
+from minideeptalk.world.numbers import is_number, number_words
 from minideeptalk.world.splits import hashed_split, pick, pick_different, sorted_into_splits
-from minideeptalk.world.vocabulary import ANIMALS, COLOURS, LIST_WORDS, NAMES, OBJECTS
+from minideeptalk.world.vocabulary import ANIMALS, COLOURS, LIST_WORDS, NAMES, OBJECTS, SPEAKABLE
 
 ADD_LARGE = range(10, 90)
 ADD_SMALL = range(1, 10)
@@ -74,22 +74,23 @@ def word_list_split(words: tuple) -> str:
     return hashed_split("word list", min(words, words[::-1]))
 
 
-def _word_list(rng: Random, split: str) -> tuple[str, ...]:
+def _word_list(rng: Random, split: str, choices: tuple[str, ...]) -> tuple[str, ...]:
+    """Different words in random order; a number such as `forty two` is no list, because other skills say it."""
     while True:
-        words = pick_different(rng, LIST_WORDS, pick(rng, LIST_LENGTHS))
-        if word_list_split(words) == split:
+        words = pick_different(rng, choices, pick(rng, LIST_LENGTHS))
+        if word_list_split(words) == split and not is_number(words):
             return words
 
 
 def make_repeat(rng: Random, split: str) -> Item:
-    """`say red cat box` -> `red cat box`."""
-    words = _word_list(rng, split)
+    """`say red cat seven` -> `red cat seven`, over every word that can be spoken: what speaking starts from."""
+    words = _word_list(rng, split, SPEAKABLE)
     return Item("repeat", ("say", *words), words, None, words)
 
 
 def make_reverse(rng: Random, split: str) -> Item:
     """`say red cat box backwards` -> `box cat red`; the combination is the answer, in the order it is spoken."""
-    words = _word_list(rng, split)
+    words = _word_list(rng, split, LIST_WORDS)
     return Item("reverse", ("say", *words[::-1], "backwards"), words, None, words)
 
 
@@ -114,12 +115,13 @@ def make_compare(rng: Random, split: str) -> Item:
 
 # How many different answers each skill has: a blind guess is right once in so many times.
 _SUM_ANSWERS = len({large + small for large in ADD_LARGE for small in ADD_SMALL})
-_LIST_ANSWERS = sum(perm(len(LIST_WORDS), length) for length in LIST_LENGTHS)
+_REPEAT_ANSWERS = sum(perm(len(SPEAKABLE), length) for length in LIST_LENGTHS)
+_REVERSE_ANSWERS = sum(perm(len(LIST_WORDS), length) for length in LIST_LENGTHS)
 
 SPOKEN_FAMILIES = (
     Family("add", True, "exact", 1 / _SUM_ANSWERS, "MMLU (arithmetic)", make_add, add_split),
     Family("lookup", True, "exact", 1 / 4, "BBH (questions about a context)", make_lookup, lookup_split),
-    Family("repeat", True, "exact", 1 / _LIST_ANSWERS, "BBH (algorithmic)", make_repeat, word_list_split),
-    Family("reverse", True, "exact", 1 / _LIST_ANSWERS, "BBH (algorithmic)", make_reverse, word_list_split),
+    Family("repeat", True, "exact", 1 / _REPEAT_ANSWERS, "BBH (algorithmic)", make_repeat, word_list_split),
+    Family("reverse", True, "exact", 1 / _REVERSE_ANSWERS, "BBH (algorithmic)", make_reverse, word_list_split),
     Family("compare", True, "exact", 1 / 2, "MMLU (arithmetic)", make_compare, compare_split),
 )

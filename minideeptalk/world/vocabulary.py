@@ -14,7 +14,7 @@ NAMES = ("leo", "mia", "ben", "anna", "tom", "ruby", "oscar", "david", "julia", 
 OBJECTS = ("hat", "key", "cup", "box", "ball", "lamp", "ring", "drum", "spoon", "chair")
 ANIMALS = ("cat", "dog", "bird", "horse", "fish")
 COLOURS = ("red", "blue", "green", "yellow", "black")
-LIST_WORDS = OBJECTS + ANIMALS + COLOURS  # what repeat, reverse and count list
+LIST_WORDS = OBJECTS + ANIMALS + COLOURS  # what reverse and count list
 
 # What user voices say around the words above.
 QUESTION_WORDS = ("what", "is", "plus", "say", "backwards", "which", "more", "or", "person", "thing", "animal", "color")
