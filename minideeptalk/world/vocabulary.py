@@ -38,7 +38,7 @@ STORY_WORDS = (
 TEXT_QUESTION_WORDS = ("where", "the", "has", "of", "city", "in", "a", "tell", "me", "sort", "count")
 INSTRUCTIONS = ("transcribe", "speak", "answer", "style")  # for task prompts; no text skill uses them
 
-SPEAKABLE = NUMBER_WORDS[1:] + NAMES + LIST_WORDS  # `zero` is never spoken, `ten` only in texts of the speaking task
+SPEAKABLE = NUMBER_WORDS[1:] + NAMES + LIST_WORDS  # `zero` is never spoken
 
 
 def spoken_words() -> tuple[str, ...]:
