@@ -81,8 +81,9 @@ rows = []
 for family in FAMILIES.values():
     item = family.items("train", 1, seed=4)[0]
     answer = " ".join(item.answer) + (f" <em>(not {' '.join(item.wrong)})</em>" if item.wrong else "")
-    rows.append((f"<strong>{family.name}</strong>", f"{' '.join(item.question)} → {answer}", "yes" if family.spoken else "no",
-                 "yes" if family.name in covered else "no", f"1 in {round(1 / family.chance):,}", family.mirrors))
+    marks = ["yes" if mark else "no" for mark in (family.spoken, family.name in covered)]
+    guess = f"1 in {round(1 / family.chance):,}"
+    rows.append((family.name, f"{' '.join(item.question)} → {answer}", *marks, guess, family.mirrors))
 Table(("skill", "example", "spoken", "covered", "a guess is right", "stands for"), rows,
       "The ten skills, with what a blind guess scores")
 
@@ -119,12 +120,12 @@ def by_combination():
 
 
 def random_sentences(count):
-    """The same table when `count` sentences are drawn and a fifth of them is put aside; None where no sentence fell."""
+    """The same when `count` sentences are drawn and a fifth is put aside; None where none fell."""
     rng, seen = random.Random(chapter.seed), {}
     for _ in range(count):
         side = "test" if rng.random() < 0.2 else "train"
         seen.setdefault((rng.choice(LARGE), rng.choice(SMALL)), set()).add(side)
-    codes = {pair: CODES["both"] if len(sides) == 2 else CODES[min(sides)] for pair, sides in seen.items()}
+    codes = {pair: CODES["both" if len(sides) == 2 else min(sides)] for pair, sides in seen.items()}
     return [[codes.get((large, small)) for large in LARGE] for small in SMALL]
 
 # %%
@@ -134,14 +135,17 @@ colours = [BLUE, GREEN, VERMILLION, PURPLE]
 scale = [(edge, colour) for place, colour in enumerate(colours) for edge in (place / 4, (place + 1) / 4)]
 steps = [dict(label=name, method="restyle", args=[{"z": [z]}]) for name, z in maps.items()]
 figure = go.Figure(go.Heatmap(
-    z=maps["by combination"], x=list(LARGE), y=list(SMALL), zmin=-0.5, zmax=3.5, colorscale=scale, xgap=0.4, ygap=1,
-    hovertemplate="%{x} plus %{y}<extra></extra>",
+    z=maps["by combination"], x=list(LARGE), y=list(SMALL), zmin=-0.5, zmax=3.5, colorscale=scale,
+    xgap=0.4, ygap=1, hovertemplate="%{x} plus %{y}<extra></extra>",
     colorbar=dict(orientation="h", y=-0.42, yanchor="top", thickness=12, tickvals=[0, 1, 2, 3],
                   ticktext=["train", "validation", "test", "train and test"])))
-figure.update_layout(sliders=[dict(active=0, steps=steps, currentvalue=dict(prefix="split: "), pad=dict(t=110))])
-figure.update_xaxes(title="larger number", showgrid=False).update_yaxes(title="smaller number", dtick=2, showgrid=False)
-finish(figure, f"Table of all {len(LARGE) * len(SMALL)} sums, coloured by their split. By combination every sum is on one side. "
-               "With more and more random sentences nearly every tested sum is also trained.", height=380)
+slider = dict(active=0, steps=steps, currentvalue=dict(prefix="split: "), pad=dict(t=110))
+figure.update_layout(sliders=[slider])
+figure.update_xaxes(title="larger number", showgrid=False)
+figure.update_yaxes(title="smaller number", dtick=2, showgrid=False)
+finish(figure, f"Table of all {len(LARGE) * len(SMALL)} sums, coloured by their split. By combination "
+               "every sum is on one side. With more and more random sentences nearly every tested sum is also "
+               "trained.", height=380)
 
 # %% [markdown]
 # ## Build it: a skill
@@ -150,8 +154,8 @@ finish(figure, f"Table of all {len(LARGE) * len(SMALL)} sums, coloured by their 
 # and says which combination it is.
 
 # %%
-UNITS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-         "seventeen eighteen nineteen").split()
+UNITS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+         "sixteen seventeen eighteen nineteen").split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 
@@ -214,7 +218,8 @@ class MyTokenizer:
 theirs = Tokenizer()
 mine = MyTokenizer(theirs.words)
 print("specials:", *mine.words[:6])
-print(len(mine.words), "tokens in all. 'what is forty two plus seven' is", mine.encode("what is forty two plus seven"))
+print(len(mine.words), "tokens in all. 'what is forty two plus seven' is:")
+print(mine.encode("what is forty two plus seven"))
 
 # %% [markdown]
 # ## The same as the library's?
@@ -230,7 +235,8 @@ for split in ("train", "validation", "test"):
 for large in LARGE:
     for small in SMALL:
         place = my_place("add", (large, small))
-        assert split_of("add", (large, small)) == ("test" if place < 0.2 else "validation" if place < 0.3 else "train")
+        side = "test" if place < 0.2 else "validation" if place < 0.3 else "train"
+        assert split_of("add", (large, small)) == side
 assert mine.decode(theirs.encode(mine.words)).split() == theirs.decode(range(len(theirs)))
 print(f"{len(LARGE) * len(SMALL)} sums and {len(theirs)} tokens: equal to the library's.")
 
@@ -245,8 +251,10 @@ print(f"{len(LARGE) * len(SMALL)} sums and {len(theirs)} tokens: equal to the li
 from minideeptalk.speech.synthesis import Synthesizer
 
 voice = Synthesizer()
-spoken = [item.answer for name in ("repeat", "add", "lookup") for item in FAMILIES[name].items("train", 20)]
-rates, outlasted = {"words": [], "phonemes": [], "characters": []}, {"words": 0, "phonemes": 0, "characters": 0}
+some = [FAMILIES[name].items("train", 20) for name in ("reverse", "add", "lookup")]
+spoken = [item.answer for items in some for item in items]
+rates = {"words": [], "phonemes": [], "characters": []}
+outlasted = {name: 0 for name in rates}
 for style in STYLES:
     total = {name: 0 for name in rates}
     seconds = 0.0
@@ -259,6 +267,8 @@ for style in STYLES:
             outlasted[name] += (size + 1) * STEP_SECONDS > said.seconds  # and one token to end with
     for name in rates:
         rates[name].append(total[name] / seconds)
+
+# %%
 sayings = len(spoken) * len(STYLES)
 means = {name: sum(values) / len(values) for name, values in rates.items()}
 for name in rates:
@@ -267,21 +277,25 @@ for name in rates:
 
 # %%
 limit = 1 / STEP_SECONDS
-steps = [dict(label=name, method="update", args=[{"y": [values, [limit] * len(STYLES)]}, {"yaxis.title.text": f"{name} a second"}])
-         for name, values in rates.items()]
+steps = []
+for name, values in rates.items():
+    changes = [{"y": [values, [limit] * len(STYLES)]}, {"yaxis.title.text": f"{name} a second"}]
+    steps.append(dict(label=name, method="update", args=changes))
 figure = go.Figure([
     go.Bar(x=list(STYLES), y=rates["words"], marker=dict(color=BLUE), name="tokens a second",
            hovertemplate="%{x}: %{y:.1f} a second<extra></extra>"),
-    go.Scatter(x=list(STYLES), y=[limit] * len(STYLES), mode="lines", line=dict(color=VERMILLION, width=3, dash="dash"),
-               name=f"steps a second ({limit:g})")])
-figure.update_layout(sliders=[dict(active=0, steps=steps, currentvalue=dict(prefix="a token is one of the "), pad=dict(t=70))])
-figure.update_yaxes(title="words a second", range=[0, 1.1 * max(max(values) for values in rates.values())])
-means_in_words = ", ".join(f"{value:.1f} {name}" for name, value in means.items())
-finish(figure, f"Bars of tokens a second in four speaking styles against {limit:g} steps a second. On average there are {means_in_words} "
-               "a second; the characters come too fast for the steps.", height=380)
+    go.Scatter(x=list(STYLES), y=[limit] * len(STYLES), mode="lines", name=f"steps a second ({limit:g})",
+               line=dict(color=VERMILLION, width=3, dash="dash"))])
+slider = dict(active=0, steps=steps, currentvalue=dict(prefix="a token is one of the "), pad=dict(t=70))
+figure.update_layout(sliders=[slider])
+highest = max(max(values) for values in rates.values())
+figure.update_yaxes(title="words a second", range=[0, 1.1 * highest])
+in_words = ", ".join(f"{value:.1f} {name}" for name, value in means.items())
+finish(figure, f"Bars of tokens a second in four speaking styles against {limit:g} steps a second. "
+               f"On average there are {in_words} a second; the characters come too fast.", height=380)
 
 # %% [markdown]
-# Words leave room: most steps of the text row only wait. Characters do not fit, and the sound would be over before its text is written.
+# Words leave room: most steps of the text row only wait. Characters do not fit: in many answers the sound would be over before its text is written.
 # Real systems use pieces of words, three or four a second, so words also keep the paper's proportion.
 #
 # ## Spoken tasks
@@ -311,9 +325,11 @@ asked = FAMILIES["add"].items("test", 1)[0]
 clips = []
 for style in ("happy", "sad"):
     sound = voice.speak(asked.question, voice="rose", style=style)
-    clips.append(AudioClip(f"Question, {style}:", sound.waveform, " ".join(asked.question), "The words are the same; pace and melody are not."))
+    clips.append(AudioClip(f"Question, {style}:", sound.waveform, " ".join(asked.question),
+                           "The words are the same; pace and melody are not."))
 sound = voice.speak(asked.answer)
-clips.append(AudioClip("Answer, neutral:", sound.waveform, " ".join(asked.answer), "The assistant's own voice, always the same one."))
+clips.append(AudioClip("Answer, neutral:", sound.waveform, " ".join(asked.answer),
+                       "The assistant's own voice, always the same one."))
 Sounds(clips)
 
 # %% [markdown]
@@ -341,7 +357,8 @@ sentences = [my_sum(rng) for _ in range(5000)]
 coin = random.Random(chapter.seed + 1)
 lie = chapter.measure("parrot, random split of sentences",
                       parrot_accuracy(lambda pair: "test" if coin.random() < 0.2 else "train", sentences))
-truth = chapter.measure("parrot, split by combination", parrot_accuracy(lambda pair: split_of("add", pair), sentences))
+truth = chapter.measure("parrot, split by combination",
+                        parrot_accuracy(lambda pair: split_of("add", pair), sentences))
 
 # %% [markdown]
 # The parrot cannot add. Only one of the two splits knows.
@@ -370,7 +387,7 @@ def held_out(names, objects, asked, rule):
     if rule == "pair":
         row = torch.arange(len(asked))
         return (names[row, asked] + objects[row, asked]) % 10 == 0  # every name with one object
-    mixed = (7919 * names + 104729 * objects + 31 * names * objects).sum(dim=1)  # (N,) a hash of the whole story
+    mixed = (7919 * names + 104729 * objects + 31 * names * objects).sum(dim=1)  # (N,) a hash of the story
     return mixed % 1009 < 101
 
 
@@ -387,8 +404,8 @@ class Reader(nn.Module):
     def __init__(self, width=16, hidden=256):
         super().__init__()
         self.embed = nn.Embedding(20, width)
-        self.layers = nn.Sequential(nn.Linear(7 * width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
-                                    nn.Linear(hidden, 10))
+        self.layers = nn.Sequential(nn.Linear(7 * width, hidden), nn.ReLU(),
+                                    nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10))
 
     def forward(self, names, objects, asked):
         wanted = objects.gather(1, asked[:, None])  # (N, 1)
@@ -408,7 +425,8 @@ def learn(rule, updates, every=20):
     torch.manual_seed(chapter.seed)
     reader, generator = Reader(), torch.Generator().manual_seed(chapter.seed)
     optimizer = torch.optim.AdamW(reader.parameters(), lr=3e-3, weight_decay=0.0)
-    known, new = (draw(size, torch.Generator().manual_seed(10**6 + test), rule, test) for test, size in ((False, 2000), (True, 20000)))
+    known = draw(2000, torch.Generator().manual_seed(10**6), rule, test=False)
+    new = draw(20000, torch.Generator().manual_seed(10**6 + 1), rule, test=True)
     curve = []
     for update in range(updates + 1):
         if update % every == 0:
@@ -426,18 +444,23 @@ updates = 400 if chapter.quick else 3000
 curves = {rule: learn(rule, updates) for rule in ("pair", "story")}
 
 # %%
-looks = {("pair", 1): ("held-out pairs, trained", BLUE, "dot"), ("pair", 2): ("held-out pairs, tested", VERMILLION, "solid"),
+looks = {("pair", 1): ("held-out pairs, trained", BLUE, "dot"),
+         ("pair", 2): ("held-out pairs, tested", VERMILLION, "solid"),
          ("story", 2): ("held-out stories, tested", GREEN, "dash")}
 figure = go.Figure()
 for (rule, column), (name, colour, dash) in looks.items():
-    figure.add_scatter(x=[point[0] for point in curves[rule]], y=[point[column] for point in curves[rule]], mode="lines", name=name,
-                       line=dict(color=colour, width=3, dash=dash), hovertemplate="%{y:.0%} after %{x}<extra>" + name + "</extra>")
-figure.add_scatter(x=[0, updates], y=[1 / 3, 1 / 3], mode="lines", name="chance", line=dict(color="#767676", width=1.5), hoverinfo="skip")
-figure.update_yaxes(title="right names", tickformat=".0%", range=[-0.02, 1.02]).update_xaxes(title="updates")
+    points = [(point[0], point[column]) for point in curves[rule]]
+    figure.add_scatter(x=[x for x, _ in points], y=[y for _, y in points], mode="lines", name=name,
+                       line=dict(color=colour, width=3, dash=dash), hovertemplate="%{y:.0%} after %{x}")
+figure.add_scatter(x=[0, updates], y=[1 / 3, 1 / 3], mode="lines", name="chance", hoverinfo="skip",
+                   line=dict(color="#767676", width=1.5))
+figure.update_yaxes(title="right names", tickformat=".0%", range=[-0.02, 1.02])
+figure.update_xaxes(title="updates")
 halfway = [point for point in curves["pair"] if point[0] == updates // 2][0]
 control = [point for point in curves["story"] if point[0] == updates // 2][0]
-finish(figure, f"Curves of accuracy. After {halfway[0]} updates trained stories are at {halfway[1]:.0%} and stories with held-out pairs at "
-               f"{halfway[2]:.0%}, below the chance of a third, while held-out whole stories are at {control[2]:.0%}.", height=400)
+finish(figure, f"Curves of accuracy. After {halfway[0]} updates trained stories are at {halfway[1]:.0%}, "
+               f"stories with held-out pairs at {halfway[2]:.0%}, below the chance of a third, and held-out "
+               f"whole stories are at {control[2]:.0%}.", height=400)
 
 # %%
 chapter.measure("trained stories, halfway", halfway[1])
@@ -458,8 +481,10 @@ assert halfway[2] < 1 / 3 < control[2]
 from minideeptalk.world import fact_table
 
 (name, place), city = next(iter(fact_table().items()))
-for item in sorted({item.question: item for split in ("train", "validation", "test") for item in FAMILIES["facts"].items(split, 500)
-                    if item.combination[:2] == (name, place)}.values(), key=lambda item: item.combination):
+every = {item.combination: item for split in ("train", "validation", "test")
+         for item in FAMILIES["facts"].items(split, 500)}
+for combination in sorted(key for key in every if key[:2] == (name, place)):
+    item = every[combination]
     print(f"{split_of('facts', item.combination):10}  {' '.join(item.question)} -> {city}")
 
 # %% [markdown]
@@ -539,7 +564,7 @@ check("01-1", stable_split)
 # %%
 # Exercise 01-2: your code
 def find_leaks(trained, tested):
-    """Two lists of word tuples -> positions in `tested` of the lists that training has seen, forwards or backwards."""
+    """Two lists of word tuples -> positions in `tested` that training has seen, forwards or backwards."""
     raise NotImplementedError("your code here")
 
 # %%
@@ -551,7 +576,7 @@ check("01-2", find_leaks)
 #
 # ```python
 # def find_leaks(trained, tested):
-#     """Two lists of word tuples -> positions in `tested` of the lists that training has seen, forwards or backwards."""
+#     """Two lists of word tuples -> positions in `tested` that training has seen, forwards or backwards."""
 #     seen = {min(words, words[::-1]) for words in trained}
 #     return [place for place, words in enumerate(tested) if min(words, words[::-1]) in seen]
 # ```
@@ -582,7 +607,7 @@ check("01-2", find_leaks)
 # %%
 # Exercise 01-3: your code
 def relative_drop(before, after, chance):
-    """Three dicts from skill to a number between 0 and 1 -> the mean share of each skill that was lost."""
+    """Three dicts from skill to a number from 0 to 1 -> the mean share of each skill that was lost."""
     raise NotImplementedError("your code here")
 
 # %%
@@ -594,7 +619,7 @@ check("01-3", relative_drop)
 #
 # ```python
 # def relative_drop(before, after, chance):
-#     """Three dicts from skill to a number between 0 and 1 -> the mean share of each skill that was lost."""
+#     """Three dicts from skill to a number from 0 to 1 -> the mean share of each skill that was lost."""
 #     drops = []
 #     for skill in before:
 #         above_before = (before[skill] - chance[skill]) / (1 - chance[skill])
@@ -629,7 +654,7 @@ check("01-3", relative_drop)
 # %%
 # Exercise 01-4: your code
 def encode(words, vocabulary):
-    """List of words, list of known words -> their numbers; an unknown word raises ValueError and names near words."""
+    """Lists of words and of known words -> numbers; an unknown word raises ValueError with near words."""
     raise NotImplementedError("your code here")
 
 # %%
@@ -641,7 +666,7 @@ check("01-4", encode)
 #
 # ```python
 # def encode(words, vocabulary):
-#     """List of words, list of known words -> their numbers; an unknown word raises ValueError and names near words."""
+#     """Lists of words and of known words -> numbers; an unknown word raises ValueError with near words."""
 #     numbers = {word: number for number, word in enumerate(vocabulary)}
 #     for word in words:
 #         if word not in numbers:
@@ -655,11 +680,14 @@ check("01-4", encode)
 # ## What this run has shown
 
 # %%
-print(f"- A program that only remembers answers {lie:.1%} of a random test set and {truth:.1%} of one split by combination.")
-print(f"- With held-out pairs a network that knows {halfway[1]:.0%} of its training answers {halfway[2]:.0%} of the test; chance is {1 / 3:.0%}.")
+print(f"- A program that only remembers answers {lie:.1%} of a random test set")
+print(f"  and {truth:.1%} of one split by combination.")
+print(f"- With held-out pairs a network that knows {halfway[1]:.0%} of its training")
+print(f"  answers {halfway[2]:.0%} of the test; chance is {1 / 3:.0%}.")
 print(f"- The same network answers {control[2]:.0%} when whole stories are held out.")
-print(f"- The assistant says {means['words']:.1f} words or {means['characters']:.1f} characters a second; a second has {limit:g} steps.")
-print(f"- Of {len(FAMILIES)} skills, after-training repeats the text of {len(covered)}: {', '.join(covered)}.")
+print(f"- The assistant says {means['words']:.1f} words or {means['characters']:.1f} characters a second;")
+print(f"  a second has {limit:g} steps.")
+print(f"- Of {len(FAMILIES)} skills, after-training repeats the text of {', '.join(covered)}.")
 
 # %% [markdown]
 # ## References

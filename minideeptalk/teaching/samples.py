@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from minideeptalk.errors import LearnerError
+from minideeptalk.teaching.project import ROOT
 
 SHIPPED = "nano"
 SHIPPED_PARTS = tuple(f"{SHIPPED}/{name}" for name in (
@@ -62,3 +63,66 @@ def sample_questions(samples: Path | None = None) -> list[SampleQuestion]:
         return []
     clips = json.loads(card.read_text(encoding="utf-8"))
     return [SampleQuestion(samples / "clips" / clip["file"], clip["words"], clip["answer"]) for clip in clips if clip["kind"] == "question"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One shipped clip: its file, words, speaking voice and style, `kind` question or reply; answer and family where it is a question."""
+
+    path: Path
+    kind: str
+    words: str
+    voice: str
+    style: str
+    family: str = ""
+    answer: str = ""
+
+
+def sample_clips(kind: str, samples: Path | None = None) -> list[Clip]:
+    """The shipped clips of one kind, `question` or `reply`, in the order of `clips.json`.
+
+    Raises:
+        LearnerError: when the samples hold none.
+    """
+    samples = samples or samples_folder()
+    card = samples / "clips.json"
+    entries = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else []
+    clips = [Clip(samples / "clips" / entry["file"], kind, entry["words"], entry["voice"], entry["style"], entry.get("family", ""),
+                  entry.get("answer", "")) for entry in entries if entry.get("kind") == kind]
+    if not clips:
+        raise LearnerError(f"shipped clips of kind {kind}", f"none in {samples}", "an incomplete clone or installation", "install again")
+    return clips
+
+
+def book_record(name: str = "nano-deeptalk-aligned") -> dict:
+    """The committed run record that the book's numbers come from: `book/records/` of a checkout, or the one beside the shipped checkpoints.
+
+    Raises:
+        LearnerError: when neither is there, or the record breaks its schema.
+    """
+    from minideeptalk.records import read_record
+
+    committed = ROOT / "book" / "records" / f"{name}.json"
+    return read_record(committed if committed.is_file() else samples_folder() / SHIPPED / "record.json")
+
+
+def shipped_talker(stage: str = "3-joint"):
+    """The shipped miniature, ready to answer, without the progress bars of loading, which a page would keep.
+
+    Args:
+        stage: folder of a stage, from `0-pretrain` to `3-joint`.
+
+    Returns:
+        an `inference.talker.Talker`.
+    """
+    from transformers.utils import logging
+
+    from minideeptalk.inference.talker import Talker
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        return Talker.load(shipped_run(), stage)
+    finally:
+        if shown:
+            logging.enable_progress_bar()

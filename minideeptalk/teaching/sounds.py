@@ -40,7 +40,7 @@ def _figure(clip: AudioClip) -> str:
     if clip.listen_for:
         lines.append(f"<br><small>{escape(clip.listen_for)}</small>")
     name = escape(f"{clip.title}: {clip.transcript}", quote=True)
-    return (f'<figure class="sound" style="margin:0.4rem 0"><figcaption>{"".join(lines)}</figcaption>'
+    return (f'<figure class="sound"><figcaption>{"".join(lines)}</figcaption>'
             f'<audio controls preload="none" style="width:100%;max-width:26rem" aria-label="{name}" src="{_address(clip)}"></audio></figure>')
 
 

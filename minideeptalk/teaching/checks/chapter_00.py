@@ -66,7 +66,7 @@ def _steps_as_rate(steps, longest_delay):
 
 
 def timeline(parts):
-    """Dict from part to milliseconds, in order -> list of (part, start, end), each beginning where the one before ends."""
+    """Dict from part to milliseconds, in order -> list of (part, start, end), end to end."""
     ### BEGIN SOLUTION
     rows, now = [], 0.0
     for name, length in parts.items():
@@ -124,7 +124,7 @@ def _timeline_longest_first(parts):
 
 
 def score(replies):
-    """List of (skill, right answer, given answer or None if it was refused) -> dict from skill to the share that is right."""
+    """List of (skill, right answer, given answer or None if refused) -> dict from skill to share right."""
     ### BEGIN SOLUTION
     right, asked = {}, {}
     for skill, wanted, given in replies:

@@ -95,7 +95,7 @@ def _split_overlapping(skill, combination, validation=0.1, test=0.1):
 
 
 def find_leaks(trained, tested):
-    """Two lists of word tuples -> positions in `tested` of the lists that training has seen, forwards or backwards."""
+    """Two lists of word tuples -> positions in `tested` that training has seen, forwards or backwards."""
     ### BEGIN SOLUTION
     seen = {min(words, words[::-1]) for words in trained}
     return [place for place, words in enumerate(tested) if min(words, words[::-1]) in seen]
@@ -156,7 +156,7 @@ def _leaks_in_part(trained, tested):
 
 
 def relative_drop(before, after, chance):
-    """Three dicts from skill to a number between 0 and 1 -> the mean share of each skill that was lost."""
+    """Three dicts from skill to a number from 0 to 1 -> the mean share of each skill that was lost."""
     ### BEGIN SOLUTION
     drops = []
     for skill in before:
@@ -231,7 +231,7 @@ def _drop_in_points(before, after, chance):
 
 
 def encode(words, vocabulary):
-    """List of words, list of known words -> their numbers; an unknown word raises ValueError and names near words."""
+    """Lists of words and of known words -> numbers; an unknown word raises ValueError with near words."""
     ### BEGIN SOLUTION
     numbers = {word: number for number, word in enumerate(vocabulary)}
     for word in words:

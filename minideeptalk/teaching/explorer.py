@@ -1,0 +1,93 @@
+"""The live explorer of chapter 00: type a question or load a recording, and hear the miniature answer. Jupyter and Colab only."""
+
+from __future__ import annotations
+
+import tempfile
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from minideeptalk.config import STYLES
+from minideeptalk.errors import LearnerError
+from minideeptalk.inference.talker import Reply, Talker
+from minideeptalk.speech.files import read_audio
+from minideeptalk.speech.voices import HELD_OUT_VOICE, USER_VOICES
+from minideeptalk.teaching.sounds import Sounds
+from minideeptalk.viz.audio import AudioClip
+
+VOICES = tuple(voice.name for voice in (*USER_VOICES, HELD_OUT_VOICE))
+
+
+class TalkExplorer:
+    """Widgets around a `Talker`; call `show()` in the last line of a cell.
+
+    Args:
+        talker: the finished miniature.
+        question: what stands in the field at first.
+    """
+
+    def __init__(self, talker: Talker, question: str = "cup red mia horse which color"):
+        import ipywidgets as widgets
+
+        self.talker = talker
+        self.question = widgets.Text(value=question, description="Question", continuous_update=False)
+        self.voice = widgets.Dropdown(options=VOICES, value=VOICES[0], description="Voice")
+        self.style = widgets.Dropdown(options=STYLES, value=STYLES[0], description="Style")
+        self.button = widgets.Button(description="Ask", button_style="primary", tooltip="Speak the question and answer it")
+        self.upload = widgets.FileUpload(accept=".wav,.flac", multiple=False, description="Load a WAV")
+        self.page = widgets.HTML(value="Ask something.")
+        self.button.on_click(lambda _: self.ask())
+        self.upload.observe(lambda change: self.ask_file(change["new"]), names="value")
+
+    def show(self):
+        """The widgets in one box."""
+        import ipywidgets as widgets
+
+        rows = [widgets.HBox([self.voice, self.style, self.button]), self.upload, self.page]
+        return widgets.VBox([self.question, *rows])
+
+    def ask(self) -> None:
+        """Say the typed question in the chosen voice and style, and answer it."""
+        self._explained(lambda: self._answer(self._say(), f"{self.voice.value}, {self.style.value}", self.question.value))
+
+    def ask_file(self, uploaded) -> None:
+        """Answer an uploaded recording; the value of the upload widget differs between ipywidgets 7 and 8."""
+        if not uploaded:
+            return
+        entry = next(iter(uploaded.values())) if isinstance(uploaded, dict) else uploaded[0]
+        self._explained(lambda: self._answer(read_bytes(bytes(entry["content"])), "your recording", ""))
+
+    def _say(self) -> np.ndarray:
+        from minideeptalk.speech.synthesis import Synthesizer
+
+        return Synthesizer().speak(self.question.value.lower(), voice=self.voice.value, style=self.style.value).waveform
+
+    def _answer(self, waveform: np.ndarray, who: str, words: str) -> str:
+        return reply_html(self.talker.answer(torch.as_tensor(waveform)), waveform, who, words)
+
+    def _explained(self, work) -> None:
+        """Show what `work` gives, or the sentence of its error."""
+        try:
+            self.page.value = work()
+        except LearnerError as error:
+            self.page.value = f"<p>{escape(str(error))}</p>"
+
+
+def reply_html(reply: Reply, waveform: np.ndarray, who: str, words: str) -> str:
+    """Question and answer as players, with what the ear heard and how long the first sound took."""
+    clips = [AudioClip(f"Question ({who}):", waveform, words, f"The ear heard: {reply.heard or 'nothing'}, confidence {reply.confidence:.2f}.")]
+    if not reply.understood:
+        return Sounds(clips)._repr_html_() + f"<p><strong>{escape(reply.text)}.</strong></p>"
+    wait = sum(reply.latency_ms.values())
+    clips.append(AudioClip("Answer:", reply.waveform, reply.text, f"In the style that the ear took for {reply.style}; first sound after {wait:.0f} ms."))
+    return Sounds(clips)._repr_html_()
+
+
+def read_bytes(content: bytes) -> np.ndarray:
+    """A WAV or FLAC file in memory as (N,) float32 at 16 kHz; errors as `speech.files.read_audio` explains them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "your recording.wav")
+        path.write_bytes(content)
+        return read_audio(path)
