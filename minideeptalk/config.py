@@ -112,10 +112,10 @@ class StageLengths:
     """Updates of each stage, examples in a batch, and peak learning rates."""
 
     pretrain: int = 2400
-    align: int = 400
-    audio_experts: int = 1600
-    text_experts: int = 150
-    joint: int = 1000
+    align: int = 300
+    audio_experts: int = 1200
+    text_experts: int = 100
+    joint: int = 800
     text_batch: int = 64
     speech_batch: int = 16
     pretrain_lr: float = 2e-3

@@ -106,11 +106,12 @@ def _train_judge_here(corpora: list[Corpus], config, seed: int, folder: Path) ->
     train_judge(corpora, config, seed).save(folder)
 
 
-def prepare_tools(size: SizeConfig, corpora: dict[str, SplitCorpora], cache: Path, folder: Path, seed: int) -> Tools:
-    """Fit the codec, train ear and judge side by side in two processes, then the judge of style; saved in `folder`."""
+def prepare_tools(size: SizeConfig, corpora: dict[str, SplitCorpora], cache: Path, folder: Path, seed: int,
+                  workers: int = 2) -> Tools:
+    """Fit the codec, train ear and judge in processes of their own, then the judge of style; saved in `folder`."""
     train = corpora["train"]
     words = tuple(sorted({word for item in train.items for word in item.question}))
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         jobs = [pool.submit(_train_ear_here, train.questions, words, size.ear, seed + 7, folder / "ear"),
                 pool.submit(_train_judge_here, [train.questions, train.replies], size.judge, seed + 101, folder / "judge")]
         for job in jobs:

@@ -10,7 +10,9 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -76,6 +78,13 @@ class Parts:
         values = {"seconds": self.seconds, "curves": self.curves, "loads": self.loads, "budget": self.budget}
         self.path.write_text(json.dumps(values))
 
+    def absorb(self, other: Parts) -> None:
+        """Take over what another process measured; its seconds ran beside ours and are in ours already."""
+        self.curves += other.curves
+        self.loads += other.loads
+        self.budget |= other.budget
+        self.save()
+
     def timed(self, name: str, work: Callable):
         """Do `work()` and add its wall-clock seconds under `name`."""
         began = time.perf_counter()
@@ -108,11 +117,20 @@ class Recipe:
                             "style_judge/style_judge.safetensors")
         if source is None:
             corpora = self.corpora()
-            return self.parts.timed("codec, ear and judges",
-                                    lambda: prepare_tools(self.size, corpora, self.folder / "cache", self.folder, self.seed))
+            return self.parts.timed("codec, ear and judges, beside stage 0", lambda: self._make_tools(corpora))
         tools = Tools.load(source)
         if source != self.folder:
             tools.save(self.folder)
+        return tools
+
+    def _make_tools(self, corpora: dict) -> Tools:
+        """Ear and judges on one core while stage 0, if it is wanting too, runs on another."""
+        if self._stage_source(pretrain_stage(self.size)) is not None:
+            return prepare_tools(self.size, corpora, self.folder / "cache", self.folder, self.seed, workers=2)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            beside = pool.submit(_pretrain_beside, self.size, self.folder, self.seed, self.arm.name, self.progress)
+            tools = prepare_tools(self.size, corpora, self.folder / "cache", self.folder, self.seed, workers=1)
+            self.parts.absorb(beside.result())
         return tools
 
     def corpora(self) -> dict:
@@ -136,17 +154,17 @@ class Recipe:
 
     # ---- stages --------------------------------------------------------------------------------------------------
 
-    def pretrained(self, tools: Tools) -> DeepTalkModel:
+    def pretrained(self) -> DeepTalkModel:
         """The text model of stage 0: found, or trained now."""
         stage = pretrain_stage(self.size)
-        source = next((place for place in (self.folder, self.shipped) if place and has_stage(place, stage.name)), None)
+        source = self._stage_source(stage)
         if source is not None:
             model = load_stage(source, stage.name)
             self._set_layout(model)
         else:
             torch.manual_seed(self.seed)
-            config = DeepTalkConfig.from_size(self.size.model, len(self.tokenizer), tools.ear.width,
-                                              codebook_size=tools.codec.codebook_size)
+            config = DeepTalkConfig.from_size(self.size.model, len(self.tokenizer), self.size.ear.width,
+                                              codebook_size=self.size.codec.codebook_size)
             model = DeepTalkModel(config)
             self._set_layout(model)
             self._train(model, stage, self._sampler(model, None), None)
@@ -155,6 +173,9 @@ class Recipe:
         if not any(point["stage"] == stage.code and point["name"].startswith("text_accuracy/") for point in self.parts.curves):
             self._measure_text(model, stage, stage.updates)
         return model
+
+    def _stage_source(self, stage: Stage) -> Path | None:
+        return next((place for place in (self.folder, self.shipped) if place and has_stage(place, stage.name)), None)
 
     def _set_layout(self, model: DeepTalkModel) -> None:
         model.config.layout, model.config.delay = self.arm.layout, self.arm.delay
@@ -217,6 +238,15 @@ class Recipe:
         model.save_pretrained(fresh)
         fresh.rename(target)
         shutil.rmtree(self.folder / "progress" / stage.name, ignore_errors=True)
+
+
+def _pretrain_beside(size: SizeConfig, folder: Path, seed: int, arm: str, progress: bool) -> Parts:
+    """Stage 0 in a process of its own, on one thread; what it measured is kept apart until it is absorbed."""
+    torch.set_num_threads(1)
+    recipe = Recipe(size, folder, seed, arm, None, progress)
+    recipe.parts = Parts.open(folder / "progress")
+    recipe.pretrained()
+    return recipe.parts
 
 
 def _allowed(stage: Stage, selection: Selection | None) -> list[list[int]] | None:
