@@ -112,17 +112,17 @@ class StageLengths:
     """Updates of each stage, examples in a batch, and peak learning rates."""
 
     pretrain: int = 2400
-    align: int = 300
-    audio_experts: int = 1200
+    align: int = 250
+    audio_experts: int = 1600
     text_experts: int = 100
-    joint: int = 800
+    joint: int = 1150
     text_batch: int = 64
     speech_batch: int = 16
     pretrain_lr: float = 2e-3
     align_lr: float = 4e-3
     audio_lr: float = 4e-3
     text_lr: float = 5e-4
-    joint_lr: float = 1e-3
+    joint_lr: float = 1.2e-3
 
 
 @dataclass(frozen=True)
@@ -174,14 +174,16 @@ def size_config(name: str) -> SizeConfig:
             judge=JudgeConfig(width=160, updates=2000),
             model=ModelSize(width=192, layers=6, heads=6, dense_hidden=768, experts=24, experts_per_token=3,
                             expert_hidden=128, audio_experts=6),
-            stages=StageLengths(pretrain=5000, align=1200, audio_experts=2500, text_experts=600, joint=2500,
-                                pretrain_lr=1.5e-3, align_lr=3e-3, audio_lr=2e-3, joint_lr=7e-4),
+            codec=CodecConfig(codebook_size=256),
+            stages=StageLengths(pretrain=5000, align=1000, audio_experts=5000, text_experts=400, joint=5000,
+                                pretrain_lr=1.5e-3, align_lr=3e-3, audio_lr=3e-3, joint_lr=7e-4),
         )
     return SizeConfig(
         "base",
         speech=SpeechConfig(questions=20000, answers=40000),
         ear=EarConfig(width=256, layers=4, heads=8, updates=6000, batch_seconds=60.0, learning_rate=1e-3),
         judge=JudgeConfig(width=256, updates=6000, batch_seconds=60.0, learning_rate=2e-3),
+        codec=CodecConfig(codebook_size=256),
         model=ModelSize(width=512, layers=10, heads=8, dense_hidden=2048, experts=32, experts_per_token=4,
                         expert_hidden=256, audio_experts=6),
         stages=StageLengths(pretrain=12000, align=3000, audio_experts=8000, text_experts=2000, joint=8000,
