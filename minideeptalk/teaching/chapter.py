@@ -60,16 +60,21 @@ class Chapter:
         """The system, with this chapter's part lit."""
         return SystemDiagram(self.budget.lit)
 
-    def measure(self, what: str, value: float) -> float:
-        """Print a measured value beside the band of the committed record, and return it."""
+    def measure(self, what: str, value: float, grain: float = 0.0) -> float:
+        """Print a measured value beside the band of the committed record, and return it.
+
+        Args:
+            what: its name. value: what came out.
+            grain: the step of a counted share, such as 1 / 40: another processor rounds sums otherwise and may turn one answer, or two.
+        """
         self.values[what] = float(value)
         band = (self.record or {}).get("values", {}).get(what)
         if band is None or not self.quick:
             print(f"{what}: {value:.4g} (no record to compare with)")
             return value
-        inside = band["low"] <= value <= band["high"]
-        verdict = "inside" if inside else "OUTSIDE"
-        print(f"{what}: {value:.4g}, {verdict} the recorded band {band['low']:.4g} to {band['high']:.4g} "
+        low, high = band["low"] - 2 * grain, band["high"] + 2 * grain
+        verdict = "inside" if low <= value <= high else "OUTSIDE"
+        print(f"{what}: {value:.4g}, {verdict} the recorded band {low:.4g} to {high:.4g} "
               f"({self.record['runs']} runs, torch {self.record['torch']}, {self.record['date']})")
         return value
 

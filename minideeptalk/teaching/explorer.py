@@ -12,12 +12,14 @@ import torch
 from minideeptalk.config import STYLES
 from minideeptalk.errors import LearnerError
 from minideeptalk.inference.talker import Reply, Talker
+from minideeptalk.model import AudioToken
 from minideeptalk.speech.files import read_audio
 from minideeptalk.speech.voices import HELD_OUT_VOICE, USER_VOICES
 from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.viz.audio import AudioClip
 
 VOICES = tuple(voice.name for voice in (*USER_VOICES, HELD_OUT_VOICE))
+MANNERS = {"neutral": AudioToken.ANSWER, "in my style": AudioToken.MIRROR}
 
 
 class TalkExplorer:
@@ -35,6 +37,7 @@ class TalkExplorer:
         self.question = widgets.Text(value=question, description="Question", continuous_update=False)
         self.voice = widgets.Dropdown(options=VOICES, value=VOICES[0], description="Voice")
         self.style = widgets.Dropdown(options=STYLES, value=STYLES[0], description="Style")
+        self.manner = widgets.Dropdown(options=tuple(MANNERS), value="neutral", description="Answer")
         self.button = widgets.Button(description="Ask", button_style="primary", tooltip="Speak the question and answer it")
         self.upload = widgets.FileUpload(accept=".wav,.flac", multiple=False, description="Load a WAV")
         self.page = widgets.HTML(value="Ask something.")
@@ -45,7 +48,7 @@ class TalkExplorer:
         """The widgets in one box."""
         import ipywidgets as widgets
 
-        rows = [widgets.HBox([self.voice, self.style, self.button]), self.upload, self.page]
+        rows = [widgets.HBox([self.voice, self.style]), widgets.HBox([self.manner, self.button]), self.upload, self.page]
         return widgets.VBox([self.question, *rows])
 
     def ask(self) -> None:
@@ -65,7 +68,7 @@ class TalkExplorer:
         return Synthesizer().speak(self.question.value.lower(), voice=self.voice.value, style=self.style.value).waveform
 
     def _answer(self, waveform: np.ndarray, who: str, words: str) -> str:
-        return reply_html(self.talker.answer(torch.as_tensor(waveform)), waveform, who, words)
+        return reply_html(self.talker.answer(torch.as_tensor(waveform), MANNERS[self.manner.value]), waveform, who, words)
 
     def _explained(self, work) -> None:
         """Show what `work` gives, or the sentence of its error."""
@@ -81,7 +84,7 @@ def reply_html(reply: Reply, waveform: np.ndarray, who: str, words: str) -> str:
     if not reply.understood:
         return Sounds(clips)._repr_html_() + f"<p><strong>{escape(reply.text)}.</strong></p>"
     wait = sum(reply.latency_ms.values())
-    clips.append(AudioClip("Answer:", reply.waveform, reply.text, f"In the style that the ear took for {reply.style}; first sound after {wait:.0f} ms."))
+    clips.append(AudioClip("Answer:", reply.waveform, reply.text, f"The ear took your style for {reply.style}; first sound after {wait:.0f} ms."))
     return Sounds(clips)._repr_html_()
 
 

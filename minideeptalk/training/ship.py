@@ -36,7 +36,7 @@ def ship(run: Path, target: Path) -> None:
 
 
 def ship_tools(run: Path, target: Path) -> None:
-    """Codec, ear and judges with half-precision weights, the selection, the settings."""
+    """Codec, ear and judges with half-precision weights, the selection, and the record of the run."""
     for name in TOOL_FOLDERS:
         (target / name).mkdir(parents=True, exist_ok=True)
         for path in (run / name).iterdir():
@@ -45,7 +45,8 @@ def ship_tools(run: Path, target: Path) -> None:
                 save_file(weights, target / name / path.name)
             else:
                 shutil.copy(path, target / name / path.name)
-    shutil.copy(run / "selection.json", target / "selection.json")
+    for name in ("selection.json", "record.json"):
+        shutil.copy(run / name, target / name)
 
 
 def ship_stages(run: Path, target: Path) -> None:

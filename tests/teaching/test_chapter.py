@@ -41,6 +41,14 @@ def test_a_number_is_compared_with_its_band(capsys):
     assert "inside the recorded band" in lines[0] and "OUTSIDE" in lines[1] and "no record" in lines[2]
 
 
+def test_a_share_of_few_questions_may_differ_by_one_or_two_of_them(capsys):
+    chapter = running({"values": {"right": {"low": 0.5, "high": 0.5}}, "runs": 5, "torch": "2.11", "date": "today"})
+    chapter.measure("right", 0.55, grain=1 / 40)
+    chapter.measure("right", 0.6, grain=1 / 40)
+    lines = capsys.readouterr().out.splitlines()
+    assert "inside the recorded band 0.45 to 0.55" in lines[0] and "OUTSIDE" in lines[1]
+
+
 def test_the_footer_fails_the_build_over_budget_and_only_there(monkeypatch, capsys):
     running(None, units=0).footer()
     monkeypatch.setenv("MINIDEEPTALK_ENFORCE_BUDGET", "1")

@@ -8,6 +8,7 @@ import soundfile
 import torch
 
 from minideeptalk.inference.talker import NOT_UNDERSTOOD, Reply
+from minideeptalk.model import AudioToken
 from minideeptalk.teaching.explorer import VOICES, TalkExplorer
 
 TONE = np.sin(np.arange(8000) / 9).astype(np.float32) / 3
@@ -17,8 +18,9 @@ class FakeTalker:
     def __init__(self, understood=True):
         self.understood, self.asked = understood, []
 
-    def answer(self, waveform):
+    def answer(self, waveform, trigger):
         self.asked.append(waveform)
+        self.trigger = trigger
         if not self.understood:
             return Reply(False, NOT_UNDERSTOOD, "", "neutral", 0.1)
         return Reply(True, "forty nine", "what is forty two plus seven", "happy", 0.9, torch.from_numpy(TONE), {"encode": 30.0, "codec": 12.0})
@@ -55,10 +57,11 @@ def test_a_bad_file_gets_a_sentence(content):
 def test_a_typed_question_is_spoken_in_the_chosen_voice():
     pytest.importorskip("espeakng_loader")
     explorer = TalkExplorer(FakeTalker(), "Say red cat")
-    explorer.voice.value, explorer.style.value = VOICES[-1], "sad"
+    explorer.voice.value, explorer.style.value, explorer.manner.value = VOICES[-1], "sad", "in my style"
     explorer.ask()
     assert f"{VOICES[-1]}, sad" in explorer.page.value and len(explorer.talker.asked[0]) > 4000
-    assert len(explorer.show().children) == 4
+    assert explorer.talker.trigger == AudioToken.MIRROR
+    assert len(explorer.show().children) == 5
 
 
 def test_no_question_gets_a_sentence():

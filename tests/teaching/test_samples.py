@@ -1,0 +1,20 @@
+"""The shipped samples: every clip of the card exists, and the record beside the checkpoints is the book's."""
+
+from minideeptalk.records import read_record
+from minideeptalk.speech.files import read_audio
+from minideeptalk.teaching.project import ROOT
+from minideeptalk.teaching.samples import book_record, sample_clips, samples_folder
+from minideeptalk.world import FAMILIES
+
+
+def test_question_clips_have_an_answer_and_a_skill_and_can_be_read():
+    questions = sample_clips("question")
+    assert {clip.family for clip in questions} == {name for name, family in FAMILIES.items() if family.spoken}
+    assert all(clip.answer for clip in questions)
+    assert all(clip.words and clip.path.is_file() for clip in questions + sample_clips("reply"))
+    assert 8_000 < len(read_audio(questions[0].path)) < 128_000
+
+
+def test_the_record_beside_the_checkpoints_is_the_one_of_the_book():
+    committed = ROOT / "book" / "records" / "nano-deeptalk-aligned.json"
+    assert book_record() == read_record(committed) == read_record(samples_folder() / "nano" / "record.json")
