@@ -1,4 +1,4 @@
-"""One training loop for every stage, on accelerate: the same code runs on a CPU, one GPU or several."""
+"""One training loop for every stage, on accelerate: the same code runs on a CPU or a GPU, in the precision that fits it."""
 
 from __future__ import annotations
 
