@@ -52,7 +52,7 @@ def talk(talker: Talker, audio: Path | str | None = None, text: str | None = Non
         return {"understood": True, "text": talker.answer_text(text), "heard": text, "style": None, "confidence": None,
                 "audio": None, "seconds": None, "first_audio_ms": {}, "real_time_factor": None}
     reply = talker.answer(torch.from_numpy(read_audio(audio)), sampling=sampling)
-    written = write_audio(out, reply.waveform.numpy()) if out is not None and reply.understood else None
+    written = write_audio(out, reply.waveform.numpy()) if out is not None and len(reply.waveform) else None
     return {"understood": reply.understood, "text": reply.text, "heard": reply.heard, "style": reply.style,
             "confidence": reply.confidence, "audio": None if written is None else str(written),
             "seconds": len(reply.waveform) / SAMPLE_RATE, "first_audio_ms": reply.latency_ms,

@@ -142,8 +142,8 @@ class Recipe:
         folders = {split: self.folder / "spoken" / split for split in SPLITS}
         if not all((folder / "spoken.json").exists() for folder in folders.values()):
             corpora = self.corpora()
-            for split, folder in folders.items():
-                self.parts.timed("encoding", lambda: encode_split(tools, corpora[split]).save(folder))
+            self.parts.timed("encoding", lambda: [encode_split(tools, corpora[split]).save(folder)
+                                                  for split, folder in folders.items()])
         return {split: SpokenSet.load(folder) for split, folder in folders.items()}
 
     def _find(self, *names: str) -> Path | None:
