@@ -13,32 +13,34 @@ from minideeptalk.tasks import IGNORE, Example, ExampleBuilder, collate
 from minideeptalk.world import FAMILIES, Item
 
 
-@torch.no_grad()
-def answers_right(model, builder: ExampleBuilder, examples: list[Example], batch_size: int = 200) -> list[bool]:
-    """Whether greedy decoding of each text answer (its `<end>` included) would equal the reference."""
+def _answer_logits(model, builder: ExampleBuilder, examples: list[Example], batch_size: int):
+    """Teacher-forced batches: yields targets (B, T), where they count (B, T), and the text logits there (n, V)."""
     model.eval()
-    right = []
     for start in range(0, len(examples), batch_size):
         batch = collate(examples[start:start + batch_size], builder.silence).to(model.device)
         hidden = model(**batch.model_inputs()).hidden
         wanted = batch.text_target != IGNORE  # (B, T)
-        chosen = torch.zeros_like(batch.text_target)
-        chosen[wanted] = model.text_logits(hidden[wanted]).argmax(dim=-1)
-        right += ((chosen == batch.text_target) | ~wanted).all(dim=1).tolist()
+        yield batch.text_target, wanted, model.text_logits(hidden[wanted])
+
+
+@torch.no_grad()
+def answers_right(model, builder: ExampleBuilder, examples: list[Example], batch_size: int = 200) -> list[bool]:
+    """Whether greedy decoding of each text answer (its `<end>` included) would equal the reference."""
+    right = []
+    for target, wanted, logits in _answer_logits(model, builder, examples, batch_size):
+        chosen = torch.zeros_like(target)
+        chosen[wanted] = logits.argmax(dim=-1)
+        right += ((chosen == target) | ~wanted).all(dim=1).tolist()
     return right
 
 
 @torch.no_grad()
 def answer_scores(model, builder: ExampleBuilder, examples: list[Example], batch_size: int = 200) -> list[float]:
     """Log-probability in nats of each text answer, its `<end>` included."""
-    model.eval()
     scores = []
-    for start in range(0, len(examples), batch_size):
-        batch = collate(examples[start:start + batch_size], builder.silence).to(model.device)
-        hidden = model(**batch.model_inputs()).hidden
-        wanted = batch.text_target != IGNORE
-        losses = torch.zeros(batch.text_target.shape, device=hidden.device)
-        losses[wanted] = F.cross_entropy(model.text_logits(hidden[wanted]).float(), batch.text_target[wanted], reduction="none")
+    for target, wanted, logits in _answer_logits(model, builder, examples, batch_size):
+        losses = torch.zeros(target.shape, device=logits.device)
+        losses[wanted] = F.cross_entropy(logits.float(), target[wanted], reduction="none")
         scores += (-losses.sum(dim=1)).tolist()
     return scores
 
