@@ -62,7 +62,7 @@ def talk(args) -> int:
     """Ask one question; a question that was not understood is an answer, not an error."""
     from minideeptalk.inference.talk import ask
 
-    reply = ask(args.run, args.audio, args.text, args.out, args.temperature, args.seed)
+    reply = ask(args.run, args.audio, args.text, args.out, args.temperature, args.seed, args.mirror)
     if args.json:
         print(json.dumps(reply, indent=1))
     else:
@@ -178,6 +178,7 @@ def _add_talk(commands) -> None:
     parser.add_argument("--audio", metavar="FILE", help="the question as WAV or FLAC")
     parser.add_argument("--text", metavar="WORDS", help="the question typed, in lower-case words of the world")
     parser.add_argument("--out", metavar="FILE", help="where the answer's sound goes (WAV or FLAC)")
+    parser.add_argument("--mirror", action="store_true", help="answer in the style of the question instead of the neutral one")
     parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0 (default): the likeliest answer; above: by chance")
     parser.add_argument("--json", action="store_true", help="text, what was heard, style, confidence and times as JSON")
 

@@ -13,6 +13,7 @@ from minideeptalk.config import SAMPLE_RATE
 from minideeptalk.errors import LearnerError
 from minideeptalk.inference.decoding import Sampling
 from minideeptalk.inference.talker import Talker
+from minideeptalk.model import AudioToken
 from minideeptalk.speech.files import read_audio, write_audio
 
 
@@ -33,13 +34,14 @@ def open_talker(folder: Path | str) -> Talker:
 
 
 def talk(talker: Talker, audio: Path | str | None = None, text: str | None = None, out: Path | str | None = None,
-         sampling: Sampling = Sampling()) -> dict:
+         sampling: Sampling = Sampling(), mirror: bool = False) -> dict:
     """Ask one question.
 
     Args:
         talker: see `open_talker`.
         audio: a spoken question (WAV or FLAC at any rate). text: a typed one instead; it is answered in text alone.
         out: where the sound of the answer goes.  Nothing is written when the question was not understood.
+        mirror: answer a spoken question in the style in which it was asked, instead of the neutral one.
 
     Returns:
         `understood`, `text`, `heard`, `style`, `confidence`, `audio` (path or None), `seconds` of the answer, `first_audio_ms`
@@ -51,7 +53,8 @@ def talk(talker: Talker, audio: Path | str | None = None, text: str | None = Non
     if text is not None:
         return {"understood": True, "text": talker.answer_text(text), "heard": text, "style": None, "confidence": None,
                 "audio": None, "seconds": None, "first_audio_ms": {}, "real_time_factor": None}
-    reply = talker.answer(torch.from_numpy(read_audio(audio)), sampling=sampling)
+    trigger = AudioToken.MIRROR if mirror else AudioToken.ANSWER
+    reply = talker.answer(torch.from_numpy(read_audio(audio)), trigger, sampling)
     written = write_audio(out, reply.waveform.numpy()) if out is not None and len(reply.waveform) else None
     return {"understood": reply.understood, "text": reply.text, "heard": reply.heard, "style": reply.style,
             "confidence": reply.confidence, "audio": None if written is None else str(written),
@@ -60,7 +63,7 @@ def talk(talker: Talker, audio: Path | str | None = None, text: str | None = Non
 
 
 def ask(folder: Path | str, audio: Path | str | None = None, text: str | None = None, out: Path | str | None = None,
-        temperature: float = 0.0, seed: int = 0) -> dict:
+        temperature: float = 0.0, seed: int = 0, mirror: bool = False) -> dict:
     """`talk` to the run in `folder`; bad audio is told before the model is opened.
 
     Raises:
@@ -71,10 +74,13 @@ def ask(folder: Path | str, audio: Path | str | None = None, text: str | None = 
     if out is not None and text is not None:
         raise LearnerError("--out with a spoken question", "--out with --text", "a typed question is answered in text",
                            "leave --out away")
+    if mirror and text is not None:
+        raise LearnerError("--mirror with a spoken question", "--mirror with --text", "a typed question has no style",
+                           "leave --mirror away")
     if audio is not None:
         read_audio(audio)
     if out is not None and Path(out).suffix.lower() not in (".wav", ".flac"):
         raise LearnerError("a name that ends with .wav or .flac", str(out))
     if (audio is None) == (text is None):
         raise LearnerError("one question: --audio FILE or --text WORDS", "both" if audio else "none")
-    return talk(open_talker(folder), audio, text, out, Sampling(temperature, seed=seed))
+    return talk(open_talker(folder), audio, text, out, Sampling(temperature, seed=seed), mirror)

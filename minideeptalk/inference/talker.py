@@ -78,7 +78,7 @@ class Talker:
         """Whether the ear was sure enough of every word to go on."""
         return len(heard.words) > 0 and self.ear.understands(heard)
 
-    def chunks(self, heard: Heard, trigger: AudioToken = AudioToken.MIRROR,
+    def chunks(self, heard: Heard, trigger: AudioToken = AudioToken.ANSWER,
                sampling: Sampling = Sampling()) -> Iterator[tuple[torch.Tensor, list[str]]]:
         """Sound as it is made: yields pieces (n,) and the words so far; the first piece comes after `first_frames`."""
         vocoder = StreamingDecoder(self.codec)
@@ -93,9 +93,12 @@ class Talker:
             yield vocoder.push(answer.codes[given:]), answer.words
         yield vocoder.flush(), answer.words
 
-    def answer(self, waveform: torch.Tensor, trigger: AudioToken = AudioToken.MIRROR,
+    def answer(self, waveform: torch.Tensor, trigger: AudioToken = AudioToken.ANSWER,
                sampling: Sampling = Sampling()) -> Reply:
-        """Answer a spoken question (N,) at 16 kHz, in text and sound, and say how long each part took."""
+        """Answer a spoken question (N,) at 16 kHz, in text and sound, and say how long each part took.
+
+        The trigger `ANSWER` asks for the neutral style, `MIRROR` for the asker's own.
+        """
         began = time.perf_counter()
         heard = self.listen(waveform)
         encoded = time.perf_counter()

@@ -16,7 +16,7 @@ from minideeptalk.config import CodecConfig, EarConfig, JudgeConfig
 from minideeptalk.hearing.ear import Ear
 from minideeptalk.hearing.judge import Judge
 from minideeptalk.hearing.style_judge import StyleJudge
-from minideeptalk.model import DeepTalkConfig, DeepTalkModel
+from minideeptalk.model import AudioToken, DeepTalkConfig, DeepTalkModel
 from minideeptalk.records import RunRecord
 from minideeptalk.speech.files import write_audio
 from minideeptalk.tasks import SpokenQuestion, SpokenReply, SpokenSet
@@ -44,6 +44,9 @@ def build_run(folder):
     torch.manual_seed(0)
     model = DeepTalkModel(DeepTalkConfig(vocab_size=len(Tokenizer()), codebook_size=8, ear_width=16, width=16, heads=2, layers=3,
                                          experts=4, expert_hidden=8, dense_hidden=16))
+    with torch.no_grad():  # it likes a row of zeros least of many, so it goes on speaking
+        model.embedding.text.weight[Tokenizer().encode(["<end>"])] = 0.0
+        model.audio_heads.projection.weight.view(7, -1, 16)[0, 8 + AudioToken.EOA] = 0.0
     for stage in STAGES:
         model.save_pretrained(folder / "stages" / stage)
     ear = Ear(("two", "plus", "four"), EarConfig(width=16, layers=1, heads=2))

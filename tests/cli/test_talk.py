@@ -36,6 +36,16 @@ def test_what_it_cannot_make_out_it_does_not_guess(command, run, question, tmp_p
     assert reply["audio"] is None and not (tmp_path / "answer.wav").exists()
 
 
+def test_the_answer_is_plain_unless_it_shall_mirror_the_style(command, run, question, monkeypatch):
+    from minideeptalk.inference.talker import Talker
+
+    asked, answer = [], Talker.answer
+    monkeypatch.setattr(Talker, "answer", lambda talker, waveform, trigger, sampling: asked.append(trigger.name) or answer(talker, waveform))
+    for words in ((), ("--mirror",)):
+        assert command("talk", run, "--audio", question, *words)[0] == 0
+    assert asked == ["ANSWER", "MIRROR"]
+
+
 def test_a_typed_question_is_answered_in_text(command, run):
     status, out, _ = command("talk", run, "--text", "what is forty two plus seven", "--json")
     assert status == 0 and json.loads(out)["audio"] is None
@@ -77,7 +87,7 @@ def test_a_broken_checkpoint_is_named(command, run, question, damaged):
 
 @pytest.mark.parametrize("words, says", [
     ((), "one question"), (("--audio", "QUESTION", "--text", "hat"), "one question"), (("--text", "what is a spaceship"), "spaceship"),
-    (("--text", "hat", "--out", "a.wav"), "typed"), (("--audio", "QUESTION", "--out", "a.mp3"), ".wav or .flac"),
+    (("--text", "hat", "--out", "a.wav"), "typed"), (("--text", "hat", "--mirror"), "typed"), (("--audio", "QUESTION", "--out", "a.mp3"), ".wav or .flac"),
     (("--audio", "QUESTION", "--temperature", "-1"), "temperature"), (("--audio", "QUESTION", "--temperature", "warm"), "invalid float"),
 ])
 def test_a_command_that_cannot_be_meant_is_explained(command, run, question, words, says):
