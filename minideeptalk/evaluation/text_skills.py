@@ -18,7 +18,7 @@ def _answer_logits(model, builder: ExampleBuilder, examples: list[Example], batc
     model.eval()
     for start in range(0, len(examples), batch_size):
         batch = collate(examples[start:start + batch_size], builder.silence).to(model.device)
-        hidden = model(**batch.model_inputs()).hidden
+        hidden = model(**batch.model_inputs(), real=batch.mask).hidden
         wanted = batch.text_target != IGNORE  # (B, T)
         yield batch.text_target, wanted, model.text_logits(hidden[wanted])
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from transformers import DynamicCache
 
 from minideeptalk.model.configuration import DeepTalkConfig
+from minideeptalk.model.packing import Packing
 
 
 def rotary_tables(positions: torch.Tensor, size: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -17,15 +18,15 @@ def rotary_tables(positions: torch.Tensor, size: int, base: float) -> tuple[torc
         positions: (B, T) step numbers. size: width of one head. base: longest wavelength.
 
     Returns:
-        two tensors (B, 1, T, size / 2).
+        two tensors (B, T, 1, 1, size / 2).
     """
     frequencies = base ** (-torch.arange(0, size, 2, device=positions.device, dtype=torch.float32) / size)
-    angles = positions[:, None, :, None].float() * frequencies  # (B, 1, T, size/2)
+    angles = positions[..., None, None, None].float() * frequencies  # (B, T, 1, 1, size/2)
     return angles.cos(), angles.sin()
 
 
 def rotate(vectors: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
-    """Turn each pair of halves by its angle; (B, heads, T, size) -> the same shape."""
+    """Turn each pair of halves by its angle; (B, T, ..., size) -> the same shape."""
     first, second = vectors.chunk(2, dim=-1)
     turned = torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
     return turned.to(vectors.dtype)
@@ -46,16 +47,21 @@ class Attention(nn.Module):
         rotary: tuple[torch.Tensor, torch.Tensor],
         mask: torch.Tensor | None,
         cache: DynamicCache | None,
+        packing: Packing | None = None,
     ) -> torch.Tensor:
         """(B, T, D) -> (B, T, D).
 
         `mask` is a bool (B, 1, T, S), True where a step may look; None means plain causal attention over T steps.
+        `packing` says that `hidden` is (1, N, D), the steps that exist in B rows: only here do the rows matter.
         """
-        batch, steps, width = hidden.shape
-        query, key, value = (part.view(batch, steps, self.heads, -1).transpose(1, 2)  # (B, heads, T, size)
-                             for part in self.qkv(hidden).chunk(3, dim=-1))
-        query, key = rotate(query, *rotary), rotate(key, *rotary)
+        qkv = self.qkv(hidden).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, heads, size)
+        turned, value = rotate(qkv[:, :, :2], *rotary), qkv[:, :, 2]
+        if packing is not None:
+            turned, value = packing.unpack(turned), packing.unpack(value)
+        query, key, value = (part.transpose(1, 2) for part in (*turned.unbind(2), value))  # (B, heads, T, size)
         if cache is not None:
             key, value = cache.update(key, value, self.layer)  # (B, heads, S, size)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None and steps > 1)
-        return self.output(mixed.transpose(1, 2).reshape(batch, steps, width))
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask,
+                                               is_causal=mask is None and query.shape[2] > 1)
+        mixed = mixed.transpose(1, 2).flatten(2)  # (B, T, D)
+        return self.output(mixed if packing is None else packing.pack(mixed))

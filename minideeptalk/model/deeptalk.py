@@ -17,6 +17,7 @@ from minideeptalk.model.attention import Attention, rotary_tables
 from minideeptalk.model.configuration import DeepTalkConfig
 from minideeptalk.model.experts import Experts
 from minideeptalk.model.moe import MixtureOfExperts, Routing, SwiGLU
+from minideeptalk.model.packing import Packing
 from minideeptalk.model.router import Router, sequence_balance_loss
 from minideeptalk.model.streams import Adapter, AudioHeads, StreamEmbedding
 
@@ -33,9 +34,9 @@ class DecoderLayer(nn.Module):
         self.feed_forward = MixtureOfExperts(config) if self.is_moe else SwiGLU(config.width, config.dense_hidden)
         self.dropout = config.dropout
 
-    def forward(self, hidden, rotary, mask, cache) -> tuple[torch.Tensor, Routing | None]:
+    def forward(self, hidden, rotary, mask, cache, packing) -> tuple[torch.Tensor, Routing | None]:
         """(B, T, D) -> (B, T, D) and the routing of the layer, None in the dense one."""
-        mixed = self.attention(self.attention_norm(hidden), rotary, mask, cache)
+        mixed = self.attention(self.attention_norm(hidden), rotary, mask, cache, packing)
         hidden = hidden + F.dropout(mixed, self.dropout, self.training)
         normed = self.feed_forward_norm(hidden)
         output, routing = self.feed_forward(normed) if self.is_moe else (self.feed_forward(normed), None)
@@ -105,6 +106,7 @@ class DeepTalkModel(PreTrainedModel):
         positions: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         cache: DynamicCache | None = None,
+        real: torch.Tensor | None = None,
     ) -> DeepTalkOutput:
         """Run the decoder over new steps.
 
@@ -116,16 +118,35 @@ class DeepTalkModel(PreTrainedModel):
                 (`streams.word_positions`), so that attention finds in speech what it learnt to find in text.
             attention_mask: (B, S) True on real steps, needed only when rows are padded on the *left*.
             cache: keys and values of earlier steps; it is extended in place.
+            real: (B, T) True on steps that exist, in rows padded on the *right*, without a cache: the others are then
+                not computed, and zero in all that comes back.
         """
-        heard = self.adapter(frames) if frames is not None else None
-        hidden = self.embedding(text, codes, heard, frame_mask, elapsed)  # (B, T, D)
+        if real is not None:
+            return self._forward_packed(Packing(real), text, codes, frames, frame_mask, elapsed, positions)
         past = cache.get_seq_length() if cache is not None else 0
         counted, mask = self._positions_and_mask(text, attention_mask, past)
-        positions = counted if positions is None else positions
+        return self._decode(self._embed(text, codes, frames, frame_mask, elapsed),
+                            counted if positions is None else positions, mask, cache)
+
+    def _forward_packed(self, packing: Packing, text, codes, frames, frame_mask, elapsed, positions) -> DeepTalkOutput:
+        """`forward` of a padded batch on its real steps alone: (B, T, ...) in, (1, N, ...) within, (B, T, ...) out."""
+        if positions is None:
+            positions = torch.arange(text.shape[1], device=text.device).expand(text.shape)
+        rows = [None if row is None else packing.pack(row) for row in (text, codes, frames, frame_mask, elapsed)]
+        packed = self._decode(self._embed(*rows), packing.pack(positions), packing=packing)
+        routing = [Routing(*(packing.unpack(part) for part in (decided.probabilities, decided.weights, decided.indices)))
+                   for decided in packed.routing]
+        return DeepTalkOutput(packing.unpack(packed.hidden), routing)
+
+    def _embed(self, text, codes, frames, frame_mask, elapsed) -> torch.Tensor:
+        heard = self.adapter(frames) if frames is not None else None
+        return self.embedding(text, codes, heard, frame_mask, elapsed)  # (B, T, D)
+
+    def _decode(self, hidden, positions, mask=None, cache=None, packing=None) -> DeepTalkOutput:
         rotary = rotary_tables(positions, self.config.width // self.config.heads, self.config.rope_base)
         routing = []
         for layer in self.layers:
-            hidden, decided = layer(hidden, rotary, mask, cache)
+            hidden, decided = layer(hidden, rotary, mask, cache, packing)
             if decided is not None:
                 routing.append(decided)
         return DeepTalkOutput(self.norm(hidden), routing, cache)

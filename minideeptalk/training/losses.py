@@ -46,7 +46,7 @@ def audio_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor 
 
 def batch_loss(model: DeepTalkModel, batch: Batch, text_weight: float = 1.0, balance: bool = True) -> LossParts:
     """Text loss + mean audio loss + balance loss. A stream without targets is left out, not counted as zero."""
-    output = model(**batch.model_inputs())
+    output = model(**batch.model_inputs(), real=batch.mask)
     text = text_loss(model, output.hidden, batch.text_target)
     audio = audio_loss(model, output.hidden, batch.code_target)
     spread = model.balance_loss(output.routing, batch.mask)
