@@ -17,6 +17,7 @@ from minideeptalk.teaching.machine import calibration_seconds, peak_memory_mb
 
 MODES = ("quick", "full")
 VALUES_FILE = "MINIDEEPTALK_VALUES"  # environment variable: where the footer writes what the chapter measured
+COST_FILE = "MINIDEEPTALK_COST"  # and where it writes what the chapter cost
 TOLERANCE = 1.2  # a chapter may exceed its budget by this factor before the build fails
 
 
@@ -93,8 +94,10 @@ class Chapter:
         print(f"Verified on {datetime.date.today()} with torch {torch.__version__} on {where}, mode {self.mode}, seed {self.seed}.")
         print(f"{time.monotonic() - self.started_wall:.0f} s, {used:.0f} of {self.budget.units:.0f} budgeted units of CPU time "
               f"(a unit is {unit:.3f} s here), peak {peak:.0f} of {self.budget.peak_mb:.0f} MB.")
-        if os.environ.get(VALUES_FILE):
-            Path(os.environ[VALUES_FILE]).write_text(json.dumps(self.values), encoding="utf8")
+        cost = {"units": used, "peak_mb": peak, "seconds": time.monotonic() - self.started_wall, "unit_seconds": unit}
+        for variable, facts in ((VALUES_FILE, self.values), (COST_FILE, cost)):
+            if os.environ.get(variable):
+                Path(os.environ[variable]).write_text(json.dumps(facts), encoding="utf8")
         over = used > TOLERANCE * self.budget.units or peak > TOLERANCE * self.budget.peak_mb
         if over and self.quick and os.environ.get("MINIDEEPTALK_ENFORCE_BUDGET") == "1":
             raise LearnerError(f"{self.name} within its budget", f"{used:.0f} units and {peak:.0f} MB",

@@ -1,7 +1,7 @@
 """Writes a chapter's record: its numbers over some seeds, with the machine they were measured on.
 
 `python -m minideeptalk.teaching.record_chapter 04_mixture_of_experts` runs the chapter's twin five times. Readers' own runs are compared
-with the band (`Chapter.measure`).
+with the band (`Chapter.measure`); the book's status page shows what the dearest of the runs cost. With `--cost` one run renews that alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from minideeptalk.teaching.build_book import build_environment
-from minideeptalk.teaching.chapter import VALUES_FILE
+from minideeptalk.teaching.chapter import COST_FILE, VALUES_FILE, load_record
 from minideeptalk.teaching.machine import describe_machine
 from minideeptalk.teaching.project import ROOT
 
@@ -25,14 +25,16 @@ MARGIN = 0.5  # the band reaches this share of the observed range beyond it, on 
 LEAST = 0.05  # and at least this share of the value
 
 
-def run_once(name: str, seed: int) -> dict[str, float]:
-    """Run the twin of a chapter as a script and return what it measured."""
+def run_once(name: str, seed: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Run the twin of a chapter as a script; return what it measured and what it cost (`Chapter.footer`)."""
     with tempfile.TemporaryDirectory() as folder:
-        values = Path(folder, "values.json")
-        environment = {**build_environment(), "MINIDEEPTALK_SEED": str(seed), VALUES_FILE: str(values), "PLOTLY_RENDERER": "json"}
+        files = {VALUES_FILE: Path(folder, "values.json"), COST_FILE: Path(folder, "cost.json")}
+        environment = {**build_environment(), "MINIDEEPTALK_SEED": str(seed), "PLOTLY_RENDERER": "json",
+                       **{variable: str(path) for variable, path in files.items()}}
         twin = ROOT / "notebooks" / f"{name}.py"
         subprocess.run([sys.executable, str(twin)], cwd=twin.parent, env=environment, check=True, stdout=subprocess.DEVNULL)
-        return json.loads(values.read_text(encoding="utf8"))
+        values, cost = (json.loads(path.read_text(encoding="utf8")) for path in files.values())
+        return values, cost
 
 
 def band(values: list[float]) -> dict[str, float]:
@@ -41,19 +43,31 @@ def band(values: list[float]) -> dict[str, float]:
     return {"low": min(values) - reach, "high": max(values) + reach, "mean": sum(values) / len(values)}
 
 
+def dearest(costs: list[dict[str, float]]) -> dict[str, float]:
+    """The largest of every cost: what a reader should be ready for."""
+    return {what: round(max(cost[what] for cost in costs), 4) for what in costs[0]}
+
+
+def full_record(name: str, seeds: int) -> dict:
+    """Run the seeds; their band, their cost and where they ran."""
+    started = time.monotonic()
+    runs = [run_once(name, seed) for seed in range(seeds)]
+    machine = describe_machine().to_dict()
+    return {"chapter": name, "date": str(datetime.date.today()), "runs": len(runs), "mode": "quick",
+            "torch": machine["torch"], "machine": machine, "commit": _commit(),
+            "seconds": round((time.monotonic() - started) / len(runs), 1), "cost": dearest([cost for _, cost in runs]),
+            "values": {what: band([values[what] for values, _ in runs]) for what in runs[0][0]}}
+
+
 def main() -> None:
-    """Run the seeds and write the record."""
+    """Run and write the record."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("name", help="the notebook's name without ending")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--cost", action="store_true", help="renew the cost only, by one run")
     arguments = parser.parse_args()
-    started = time.monotonic()
-    runs = [run_once(arguments.name, seed) for seed in range(arguments.seeds)]
-    machine = describe_machine().to_dict()
-    record = {"chapter": arguments.name, "date": str(datetime.date.today()), "runs": len(runs), "mode": "quick",
-              "torch": machine["torch"], "machine": machine, "commit": _commit(),
-              "seconds": round((time.monotonic() - started) / len(runs), 1),
-              "values": {what: band([run[what] for run in runs]) for what in runs[0]}}
+    stored = load_record(arguments.name) if arguments.cost else None
+    record = {**stored, "cost": dearest([run_once(arguments.name, 0)[1]])} if stored else full_record(arguments.name, arguments.seeds)
     path = ROOT / "minideeptalk" / "teaching" / "chapter_records" / f"{arguments.name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + os.linesep, encoding="utf8")

@@ -5,7 +5,7 @@ import re
 import nbformat
 import pytest
 
-from minideeptalk.teaching.chapter import Budget, budgets, load_record
+from minideeptalk.teaching.chapter import TOLERANCE, Budget, budgets, load_record
 from minideeptalk.teaching.checks import exercises
 from minideeptalk.teaching.diagram import SystemDiagram, page_files
 from minideeptalk.teaching.notebooks import problems, twins, with_generated_parts
@@ -39,6 +39,11 @@ class TestEachChapter:
     def test_it_has_a_budget_and_a_record(self, twin):
         assert isinstance(budgets()[twin.stem], Budget)
         assert load_record(twin.stem)["values"]
+
+    def test_its_recorded_cost_is_within_its_budget(self, twin):
+        budget, cost = budgets()[twin.stem], load_record(twin.stem)["cost"]
+        assert cost["units"] <= TOLERANCE * budget.units and cost["peak_mb"] <= TOLERANCE * budget.peak_mb, \
+            "renew it: python -m minideeptalk.teaching.record_chapter --cost " + twin.stem
 
     def test_it_has_the_bones_of_a_chapter_in_order(self, twin):
         places = [words(twin).find(bone) for bone in BONES]
