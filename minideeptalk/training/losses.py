@@ -5,7 +5,7 @@ Axes: B batch, T steps, Q codec streams, n steps that have an audio target.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch.nn import functional as F
@@ -16,12 +16,16 @@ from minideeptalk.tasks import IGNORE, Batch
 
 @dataclass
 class LossParts:
-    """`total` is what trains; text () and audio (Q,) are cross-entropies in nats, None where the batch has no target."""
+    """`total` is what trains; text () and audio (Q,) are losses of the streams in nats, None where the batch has no target.
+
+    `more` are other numbers worth a curve.
+    """
 
     total: torch.Tensor
     text: torch.Tensor | None
     audio: torch.Tensor | None
     balance: torch.Tensor
+    more: dict[str, float] = field(default_factory=dict)
 
 
 def text_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
