@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from minideeptalk.config import EvaluationConfig
+from minideeptalk.evaluation.sound_workers import SoundWorkers
 from minideeptalk.evaluation.text_skills import answers_right
 from minideeptalk.hearing.metrics import word_error_rate
 from minideeptalk.inference.decoding import Answer, answer_in_text, speak
@@ -27,16 +28,24 @@ def _share(solved: list[bool]) -> float:
 
 @dataclass
 class Examiners:
-    """The frozen helpers that turn codes into sound and judge it: codec, judge of words, judge of style."""
+    """The frozen helpers that turn codes into sound and judge it: codec, judge of words, judge of style.
+
+    `workers` decode the codec's codes in processes of their own; None decodes here.
+    """
 
     codec: object
     judge: object
     style_judge: object
+    workers: SoundWorkers | None = None
+
+    def decoded(self, tables: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Codes (T, Q), T >= 1 -> waveforms."""
+        return self.workers.decode(tables) if self.workers else [self.codec.decode(codes) for codes in tables]
 
     def sounds(self, answers: list[Answer]) -> list[torch.Tensor]:
         """Waveforms of spoken answers; silence of one step where nothing was said."""
-        return [self.codec.decode(answer.codes) if len(answer.codes) else torch.zeros(self.codec.step_samples)
-                for answer in answers]
+        sounding = iter(self.decoded([answer.codes for answer in answers if len(answer.codes)]))
+        return [next(sounding) if len(answer.codes) else torch.zeros(self.codec.step_samples) for answer in answers]
 
 
 def recognition(model, builder: ExampleBuilder, questions: list[SpokenQuestion]) -> dict[str, float]:
@@ -97,7 +106,7 @@ def speaking(model, builder: ExampleBuilder, examiners: Examiners, train: Spoken
             by_length.setdefault(len(reply.words), []).append(reply)
     trained = [rng.choice(by_length[len(reply.words)]) for reply in unseen]
     copied = unseen[:ceilings]
-    originals = [examiners.codec.decode(reply.codes) for reply in copied]
+    originals = examiners.decoded([reply.codes for reply in copied])
     return {
         "trained": speaking_wer(model, builder, examiners, [(reply.words, reply.style) for reply in trained]),
         "unseen": speaking_wer(model, builder, examiners, [(reply.words, reply.style) for reply in unseen]),
@@ -111,7 +120,7 @@ def style(model, builder: ExampleBuilder, examiners: Examiners, questions: list[
     named = answers_right(model, builder, [builder.name_style(q.frames, q.style) for q in questions])
     prompts = [builder.heard_prompt(q.frames, AudioToken.MIRROR) for q in questions]
     heard = examiners.style_judge.classify(examiners.sounds(speak(model, builder, prompts)))
-    ceiling = examiners.style_judge.classify([examiners.codec.decode(reply.codes) for reply in replies])
+    ceiling = examiners.style_judge.classify(examiners.decoded([reply.codes for reply in replies]))
     return {
         "recognised": _share(named),
         "mirrored": _share([found == q.style for found, q in zip(heard, questions)]),
