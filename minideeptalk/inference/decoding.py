@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
-from transformers import DynamicCache
 
+from minideeptalk.inference.memory import Memory, left_padded
+from minideeptalk.inference.sampling import Chooser, Sampling
 from minideeptalk.model import AudioToken, DeepTalkModel
 from minideeptalk.tasks import Example, ExampleBuilder
 
@@ -25,63 +26,17 @@ class Answer:
     finished: bool = False
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are chosen: temperature 0 is greedy; top_k 0 means the whole vocabulary."""
-
-    temperature: float = 0.0
-    top_k: int = 0
-    seed: int = 0
-
-
-def pick(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator | None) -> torch.Tensor:
-    """One token for each row of logits (..., V) -> (...)."""
-    if sampling.temperature == 0:
-        return logits.argmax(dim=-1)
-    if sampling.top_k:
-        lowest = logits.topk(sampling.top_k, dim=-1).values[..., -1:]
-        logits = logits.masked_fill(logits < lowest, float("-inf"))
-    probabilities = (logits.float() / sampling.temperature).softmax(dim=-1)
-    flat = torch.multinomial(probabilities.flatten(0, -2), 1, generator=generator)
-    return flat.view(probabilities.shape[:-1])
-
-
-def left_padded(prompts: list[Example], builder: ExampleBuilder, device) -> dict:
-    """Prompts of unequal length as model inputs, padded on the left so that all end at the same step."""
-    steps = max(len(prompt) for prompt in prompts)
-    rows, streams = len(prompts), builder.config.num_codebooks
-    text = torch.zeros(rows, steps, dtype=torch.long)
-    codes = torch.full((rows, steps, streams), builder.silence)
-    mask = torch.zeros(rows, steps, dtype=torch.bool)
-    frames = torch.zeros(rows, steps, builder.config.ear_width)
-    frame_mask = torch.zeros(rows, steps, dtype=torch.bool)
-    for row, prompt in enumerate(prompts):
-        offset = steps - len(prompt)
-        text[row, offset:] = torch.tensor(prompt.text)
-        mask[row, offset:] = True
-        if prompt.codes is not None:
-            codes[row, offset:] = prompt.codes
-        if prompt.frames is not None:
-            place = slice(offset + prompt.frame_start, offset + prompt.frame_start + len(prompt.frames))
-            frames[row, place], frame_mask[row, place] = prompt.frames, True
-    inputs = {"text": text, "codes": codes, "attention_mask": mask}
-    if bool(frame_mask.any()):
-        inputs |= {"frames": frames, "frame_mask": frame_mask}
-    return {name: value.to(device) for name, value in inputs.items()}
-
-
 @torch.no_grad()
 def answer_in_text(model: DeepTalkModel, builder: ExampleBuilder, prompts: list[Example], max_words: int = 24,
-                   sampling: Sampling = Sampling()) -> list[Answer]:
-    """Decode written answers to prompts (text or heard), all together."""
+                   sampling: Sampling = Sampling(), memory: Memory | None = None) -> list[Answer]:
+    """Decode written answers to prompts (text or heard), all together; `memory` holds the turns before, if there were any."""
     model.eval()
-    generator = torch.Generator(device=model.device).manual_seed(sampling.seed)
-    inputs = left_padded(prompts, builder, model.device)
-    cache, mask = DynamicCache(config=model.config), inputs["attention_mask"]
-    answers = [Answer() for _ in prompts]
+    memory = memory or Memory(model, len(prompts))
+    chooser = text_chooser(builder, sampling, torch.Generator(device=model.device).manual_seed(sampling.seed))
+    inputs, answers = left_padded(prompts, builder, model.device), [Answer() for _ in prompts]
     for _ in range(max_words):
-        hidden = model(**inputs, cache=cache).hidden[:, -1]
-        word = pick(model.text_logits(hidden), sampling, generator)  # (B,)
+        word = chooser.choose(model.text_logits(memory.read(**inputs)))  # (B,)
+        chooser.remember(word, builder.config.vocab_size)
         for answer, chosen in zip(answers, word.tolist()):
             if not answer.finished:
                 answer.finished = chosen == builder.end
@@ -89,9 +44,13 @@ def answer_in_text(model: DeepTalkModel, builder: ExampleBuilder, prompts: list[
                     answer.words += builder.tokenizer.decode([chosen])
         if all(answer.finished for answer in answers):
             break
-        mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
-        inputs = {"text": word[:, None], "attention_mask": mask}
+        inputs = {"text": word[:, None]}
     return answers
+
+
+def text_chooser(builder: ExampleBuilder, sampling: Sampling, generator: torch.Generator) -> Chooser:
+    """How words are chosen; pauses and the end may repeat."""
+    return Chooser(sampling.text or sampling, generator, [builder.wait, builder.end])
 
 
 class SpokenDecoder:
@@ -99,61 +58,77 @@ class SpokenDecoder:
 
     The codec streams wait for their delay, text and codes feed the next step, and a row ends when its first stream says
     EOA.  `frames_ready` tells how many whole codec frames exist, which is what a streaming vocoder needs.
+
+    Args:
+        memory: what was read before these prompts, in a conversation.
     """
 
     def __init__(self, model: DeepTalkModel, builder: ExampleBuilder, prompts: list[Example],
-                 sampling: Sampling = Sampling(), max_frames: int = 100):
-        self.model, self.builder, self.sampling = model, builder, sampling
+                 sampling: Sampling = Sampling(), max_frames: int = 100, memory: Memory | None = None):
+        self.model, self.builder = model, builder
         self.max_steps = max_frames + 1 + max(builder.lags)
-        self.generator = torch.Generator(device=model.device).manual_seed(sampling.seed)
+        generator = torch.Generator(device=model.device).manual_seed(sampling.seed)
+        rows, size = len(prompts), builder.config.codebook_size
         self.inputs = left_padded(prompts, builder, model.device)
-        self.cache = DynamicCache(config=model.config)
-        self.mask = self.inputs["attention_mask"]
+        self.memory = memory or Memory(model, rows)
         self.lags = torch.tensor(builder.lags, device=model.device)  # (Q,)
-        self.eoa = builder.config.codebook_size + AudioToken.EOA
-        rows = len(prompts)
+        self.eoa = size + AudioToken.EOA
+        self.text_chooser = text_chooser(builder, sampling, generator)
+        self.code_chooser = Chooser(sampling, generator, list(range(size, size + len(AudioToken))))
         self.text = torch.zeros(rows, 0, dtype=torch.long, device=model.device)  # (B, steps) chosen text tokens
         self.codes = torch.zeros(rows, 0, builder.config.num_codebooks, dtype=torch.long, device=model.device)
         self.held = torch.full((rows,), builder.wait, device=model.device)
         self.elapsed = torch.zeros(rows, dtype=torch.long, device=model.device)  # steps since the held word began
-        self.position = self.mask.sum(dim=1) - 1  # (B,) place of the last token or word
         self.text_ended = torch.zeros(rows, dtype=torch.bool, device=model.device)
         self.last_frame = torch.full((rows,), -1, device=model.device)  # frame count of ended rows, -1 while speaking
 
-    @torch.no_grad()
     def step(self) -> bool:
         """Advance by one step; False when every row has ended or the limit is reached."""
         number = self.text.shape[1]
-        hidden = self.model(**self.inputs, cache=self.cache).hidden[:, -1]  # (B, D)
-        word = pick(self.model.text_logits(hidden), self.sampling, self.generator)  # (B,)
+        hidden = self._read()  # (B, D)
+        word = self._word_of_step(hidden)  # (B,)
         code = self._codes_of_step(hidden, number)  # (B, Q)
         word_input = self._text_input(word, number)
         self.text = torch.cat([self.text, word[:, None]], dim=1)
         self.codes = torch.cat([self.codes, code[:, None]], dim=1)
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(word), 1)], dim=1)
-        self.inputs = {"text": word_input[:, None], "codes": code[:, None], "attention_mask": self.mask}
+        self.inputs = {"text": word_input[:, None], "codes": code[:, None]}
         if self.builder.config.layout == "held":
-            self.inputs |= {"elapsed": self.elapsed[:, None], "positions": self.position[:, None]}
+            self.inputs["elapsed"] = self.elapsed[:, None]
         done = (self.last_frame >= 0) & (number >= self.last_frame + self.lags.max())
         return not bool(done.all()) and number + 1 < self.max_steps
 
+    def _read(self) -> torch.Tensor:
+        """Hidden state (B, D) after what was chosen last."""
+        return self.memory.read(**self.inputs)
+
+    @torch.no_grad()
+    def _word_of_step(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Text tokens (B,) of this step."""
+        word = self.text_chooser.choose(self.model.text_logits(hidden))
+        self.text_chooser.remember(word, self.builder.config.vocab_size)
+        return word
+
+    def _may_end(self) -> torch.Tensor:
+        """(B,) whether the first stream may end the speech now."""
+        return torch.ones_like(self.text_ended)
+
+    @torch.no_grad()
     def _codes_of_step(self, hidden: torch.Tensor, number: int) -> torch.Tensor:
         """Codec tokens (B, Q) of this step: PAD before a stream's delay and after its end."""
         logits = self.model.audio_logits(hidden)  # (B, Q, rows)
-        size = self.builder.config.codebook_size
-        allowed = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
-        allowed[:size] = True
-        coarse = logits[:, :1].masked_fill(~allowed.clone().index_fill_(0, torch.tensor([self.eoa], device=logits.device), True),
-                                           float("-inf"))
-        fine = logits[:, 1:].masked_fill(~allowed, float("-inf"))
-        code = pick(torch.cat([coarse, fine], dim=1), self.sampling, self.generator)  # (B, Q)
+        forbidden = torch.ones_like(logits, dtype=torch.bool)
+        forbidden[..., :self.builder.config.codebook_size] = False
+        forbidden[:, 0, self.eoa] = ~self._may_end()
+        code = self.code_chooser.choose(logits.masked_fill(forbidden, float("-inf")))  # (B, Q)
         frame = number - self.lags  # (Q,) which frame each stream is at
         ended = (code[:, 0] == self.eoa) & (self.last_frame < 0)
         self.last_frame = torch.where(ended, frame[0].expand_as(self.last_frame), self.last_frame)
         last = self.last_frame[:, None]  # (B, 1)
         code = torch.where((last >= 0) & (frame[None] == last), torch.full_like(code, self.eoa), code)
         closed = (last >= 0) & (frame[None] > last)
-        return torch.where(closed | (frame[None] < 0), torch.full_like(code, self.builder.silence), code)
+        code = torch.where(closed | (frame[None] < 0), torch.full_like(code, self.builder.silence), code)
+        self.code_chooser.remember(code, logits.shape[-1])
+        return code
 
     def _text_input(self, word: torch.Tensor, number: int) -> torch.Tensor:
         """What the text row of the next step holds: the word, the waiting mark, or the word still sounding.
@@ -175,7 +150,6 @@ class SpokenDecoder:
         self.held = torch.where(word == self.builder.wait, self.held, word)
         starts = (word != self.builder.wait) & (word != self.builder.end)  # `<end>` starts no word: training counts on
         self.elapsed = torch.where(starts, torch.ones_like(self.elapsed), self.elapsed + 1)
-        self.position = self.position + (self.elapsed <= 1).long()  # as `streams.word_positions` counts in training
         return self.held
 
     def frames_ready(self) -> int:
@@ -206,28 +180,28 @@ class SpokenDecoder:
 
 
 def speak(model: DeepTalkModel, builder: ExampleBuilder, prompts: list[Example], sampling: Sampling = Sampling(),
-          max_frames: int = 100, batch_size: int = 100) -> list[Answer]:
-    """Decode spoken answers to many prompts."""
+          max_frames: int = 100, batch_size: int = 100, decoder: type[SpokenDecoder] = SpokenDecoder) -> list[Answer]:
+    """Decode spoken answers to many prompts; `decoder` may be `parallel.ParallelDecoder`."""
     model.eval()
     answers = []
     for start in range(0, len(prompts), batch_size):
         part = prompts[start:start + batch_size]
-        decoder = SpokenDecoder(model, builder, part, sampling, max_frames)
-        while decoder.step():
+        speaking = decoder(model, builder, part, sampling, max_frames)
+        while speaking.step():
             pass
-        answers += [decoder.answer(row) for row in range(len(part))]
+        answers += [speaking.answer(row) for row in range(len(part))]
     return answers
 
 
 def speak_in_steps(model: DeepTalkModel, builder: ExampleBuilder, prompt: Example, sampling: Sampling = Sampling(),
-                   max_frames: int = 100) -> Iterator[tuple[SpokenDecoder, int]]:
+                   max_frames: int = 100, decoder: type[SpokenDecoder] = SpokenDecoder) -> Iterator[tuple[SpokenDecoder, int]]:
     """One spoken answer as it grows: yields the decoder and the number of whole codec frames after each step."""
     model.eval()
-    decoder = SpokenDecoder(model, builder, [prompt], sampling, max_frames)
+    speaking = decoder(model, builder, [prompt], sampling, max_frames)
     going = True
     while going:
-        going = decoder.step()
-        ready = decoder.frames_ready()
-        if decoder.last_frame[0] >= 0:
-            ready = min(ready, int(decoder.last_frame[0]))
-        yield decoder, ready
+        going = speaking.step()
+        ready = speaking.frames_ready()
+        if speaking.last_frame[0] >= 0:
+            ready = min(ready, int(speaking.last_frame[0]))
+        yield speaking, ready

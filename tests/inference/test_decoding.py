@@ -1,56 +1,17 @@
 """Decoding with a cache is the model without one, a batch is its rows, and the decoder feeds the model what training fed it."""
 
 from itertools import pairwise
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from minideeptalk.inference.decoding import Sampling, SpokenDecoder, answer_in_text, left_padded, pick, speak, speak_in_steps
+from minideeptalk.inference.decoding import SpokenDecoder, answer_in_text, speak, speak_in_steps
+from minideeptalk.inference.memory import left_padded
 from minideeptalk.model import AudioToken
 from minideeptalk.tasks import IGNORE, collate
+from tests.inference.helpers import Rereading, Scripted, endless, prompts, same
 
 RECIPES = pytest.mark.parametrize("layout, delay", [("ahead", "stream"), ("aligned", "level"), ("held", "none"), ("held", "stream")])
-
-
-def prompts(builder, tiny, trigger=AudioToken.ANSWER):
-    """Three prompts of unequal length: written, heard, heard for longer."""
-    return [builder.text_prompt(("say", "red", "cat"), AudioToken.SAY_SAD if trigger else AudioToken.PAD),
-            builder.heard_prompt(tiny.frames(3), trigger), builder.heard_prompt(tiny.frames(7, 1), trigger)]
-
-
-@torch.no_grad()
-def endless(model):
-    """A random model that never ends its text or its speech: it can hardly like a word of zeros best."""
-    model.embedding.text.weight[3] = 0.0
-    model.audio_heads.projection.weight.view(7, -1, 16)[0, 8 + AudioToken.EOA] = 0.0
-    return model
-
-
-def same(one, other):
-    codes = (one.codes is None and other.codes is None) or torch.equal(one.codes, other.codes)
-    return codes and (one.words, one.starts, one.finished) == (other.words, other.starts, other.finished)
-
-
-class Rereading:
-    """A model without a cache: at every step it reads everything from the start again."""
-
-    def __init__(self, model):
-        self.model, self.read = model, {}
-
-    def __getattr__(self, name):
-        return getattr(self.model, name)
-
-    def __call__(self, cache, **inputs):
-        shape = inputs["text"].shape
-        nothing = {"codes": torch.full((*shape, 7), 8 + AudioToken.PAD), "frames": torch.zeros(*shape, 6),
-                   "frame_mask": torch.zeros(shape, dtype=torch.bool), "elapsed": torch.zeros(shape, dtype=torch.long)}
-        if "positions" in inputs and "positions" not in self.read:  # in the prompt, places count its real steps
-            self.read["positions"] = (self.read["attention_mask"].long().cumsum(dim=1) - 1).clamp(min=0)
-        for name, value in {**nothing, **inputs}.items():
-            new = name == "attention_mask" or name not in self.read
-            self.read[name] = value if new else torch.cat([self.read[name], value], dim=1)
-        return self.model(**self.read)
 
 
 # ---- written answers ---------------------------------------------------------------------------------------------------
@@ -81,29 +42,7 @@ def test_an_answer_ends_at_its_end_and_the_others_go_on(tiny):
     assert not answer_in_text(tiny.model(), builder, [builder.text_prompt(("red",))], max_words=1)[0].finished
 
 
-# ---- a model that says what it is told, and remembers what it was given ------------------------------------------------
-
-
-class Scripted:
-    """Step by step it wants `words[step]` (B,) and, if given, `codes[step]` (B, Q); `seen` are the inputs that it got."""
-
-    device = torch.device("cpu")
-
-    def __init__(self, builder, words, codes=None):
-        self.config, self.words, self.codes, self.seen = builder.config, words, codes, []
-
-    def eval(self):
-        return self
-
-    def __call__(self, **inputs):
-        self.seen.append(inputs)
-        return SimpleNamespace(hidden=torch.full((len(inputs["text"]), 1, 1), len(self.seen) - 1.0))
-
-    def text_logits(self, hidden):
-        return torch.nn.functional.one_hot(self.words[int(hidden[0])], self.config.vocab_size).float()
-
-    def audio_logits(self, hidden):
-        return torch.nn.functional.one_hot(self.codes[int(hidden[0])], self.config.codebook_size + len(AudioToken)).float()
+# ---- what the model is given -------------------------------------------------------------------------------------------
 
 
 @RECIPES
@@ -128,7 +67,8 @@ def test_the_decoder_feeds_back_exactly_the_rows_of_training(tiny, layout, delay
         for name in ("elapsed", "positions"):
             assert torch.equal(torch.cat([inputs[name] for inputs in model.seen[1:]], dim=1), trained[name][:, start + 1:]), name
     else:
-        assert all("elapsed" not in inputs and "positions" not in inputs for inputs in model.seen)
+        steps = [int(inputs["positions"]) for inputs in model.seen[1:]]
+        assert steps == list(range(start + 1, start + 1 + len(steps))) and all("elapsed" not in inputs for inputs in model.seen)
     assert torch.equal(answer.codes, reply.codes) and answer.words == ["red", "cat", "box"] and answer.finished
     assert answer.starts == (list(reply.starts) if layout != "ahead" else [0, 1, 2])
 
@@ -208,23 +148,3 @@ def test_the_first_frame_is_whole_one_step_after_the_longest_delay(tiny, delay, 
     model = tiny.model(delay=delay).eval()
     ready = [count for _, count in speak_in_steps(model, builder, builder.text_prompt(("say", "red")), max_frames=4)]
     assert next(step for step, count in enumerate(ready, start=1) if count == 1) == first
-
-
-# ---- choosing ----------------------------------------------------------------------------------------------------------
-
-
-def test_greedy_is_the_most_likely_and_sampling_repeats_with_its_seed(tiny):
-    logits = torch.randn(5, 3, 11, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(pick(logits, Sampling(), None), logits.argmax(dim=-1))
-    warm = Sampling(temperature=1.0)
-    draws = [pick(logits, warm, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
-    assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2]) and draws[0].shape == (5, 3)
-
-
-def test_top_k_draws_from_the_k_most_likely_and_temperature_sharpens():
-    logits = torch.arange(6.0).expand(4000, 6)
-    generator = torch.Generator().manual_seed(0)
-    assert set(pick(logits, Sampling(1.0, 2), generator).tolist()) == {4, 5}
-    shares = [(pick(logits, Sampling(temperature), generator) == 5).float().mean() for temperature in (0.5, 1.0, 4.0)]
-    expected = [torch.softmax(torch.arange(6.0) / temperature, dim=0)[5] for temperature in (0.5, 1.0, 4.0)]
-    torch.testing.assert_close(torch.stack(shares), torch.stack(expected), atol=0.03, rtol=0)

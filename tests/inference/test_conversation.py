@@ -1,0 +1,56 @@
+"""A conversation is one reading of all its turns: with the memory kept, or with everything read again each time."""
+
+import pytest
+import torch
+
+from minideeptalk.inference.conversation import Conversation, after_a_turn
+from minideeptalk.model import AudioToken
+from tests.inference.helpers import Rereading, endless, same
+
+RECIPES = pytest.mark.parametrize("layout, delay", [("ahead", "stream"), ("aligned", "level"), ("held", "none")])
+
+
+def turns(builder, tiny):
+    """Typed, heard and answered aloud, heard and answered in writing, typed again."""
+    return [builder.text_prompt(("say", "red", "cat")), builder.heard_prompt(tiny.frames(3), AudioToken.ANSWER),
+            builder.heard_prompt(tiny.frames(5, 1)), builder.text_prompt(("say", "red", "cat"))]
+
+
+@RECIPES
+def test_a_conversation_with_a_memory_equals_one_that_reads_everything_again(tiny, layout, delay):
+    choices = {"layout": layout, "delay": delay}
+    model, builder = tiny.model(seed=2, **choices), tiny.builder(**choices)
+    remembering, rereading = Conversation(model, builder), Conversation(Rereading(model), builder)
+    for prompt in turns(builder, tiny):
+        assert same(remembering.ask(prompt), rereading.ask(prompt))
+    aloud = [answer.codes is not None for _, answer in remembering.turns]
+    assert aloud == [False, True, False, False]
+
+
+def test_the_turns_before_are_read_once_and_they_matter(tiny):
+    model, builder = endless(tiny.model()), tiny.builder()
+    seen = []
+    model.register_forward_pre_hook(lambda module, args, inputs: seen.append(inputs["text"].shape[1]), with_kwargs=True)
+    talk = Conversation(model, builder)
+    first, later = turns(builder, tiny)[:2]
+    talk.ask(first)
+    begun = len(seen)
+    second = talk.ask(later)
+    assert seen[begun] == len(later) + 1 and set(seen[begun + 1:]) == {1}  # the new prompt, after one step that closes the old answer
+    assert not same(second, Conversation(model, builder).ask(later))  # the same question without a past
+
+
+def test_a_new_turn_begins_after_an_end_that_is_silent(tiny):
+    builder = tiny.builder()
+    prompt = builder.heard_prompt(tiny.frames(3), AudioToken.ANSWER)
+    following = after_a_turn(prompt, builder)
+    assert following.text == [builder.end, *prompt.text] and len(following) == len(prompt) + 1
+    assert (following.codes[0] == builder.silence).all() and torch.equal(following.codes[1:], prompt.codes)
+    assert following.text[following.frame_start] == builder.audio == prompt.text[prompt.frame_start]
+
+
+def test_each_conversation_has_a_memory_of_its_own(tiny):
+    model, builder = tiny.model(), tiny.builder()
+    one, two = Conversation(model, builder), Conversation(model, builder)
+    one.ask(turns(builder, tiny)[0])
+    assert same(two.ask(turns(builder, tiny)[1]), Conversation(model, builder).ask(turns(builder, tiny)[1]))
