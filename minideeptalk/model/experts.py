@@ -1,6 +1,6 @@
-"""The routed experts: many small SwiGLU networks in two fused tensors, computed by a clear loop or a grouped product.
+"""The routed experts: many small SwiGLU networks in two fused tensors, computed by a clear loop or a fast path.
 
-Both paths give the same numbers (`tests/model/test_experts.py`).  The weights have the layout of transformers'
+The fast paths stand in `grouped.py` and give the same numbers (`tests/model/test_experts.py`).  The weights have the layout of transformers'
 experts modules, `gate_up_proj` (E, 2H, D) and `down_proj` (E, D, H), and the forward their signature.
 
 Freezing is storage: while only some experts may learn, `open_bank` copies those into tensors of their own
@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from minideeptalk.errors import LearnerError
+from minideeptalk.model.grouped import experts_grouped
 
 
 def experts_loop(hidden, indices, weights, gate_up_proj, down_proj):
@@ -34,28 +35,6 @@ def experts_loop(hidden, indices, weights, gate_up_proj, down_proj):
         activated = F.silu(gate) * up * weights[token, slot, None].to(hidden.dtype)  # (n, H)
         output = output.index_add(0, token, F.linear(activated, down_proj[expert]).to(output.dtype))
     return output
-
-
-def experts_grouped(hidden, indices, weights, gate_up_proj, down_proj):
-    """The same sum with tokens sorted by expert and one grouped matrix product for each projection: the path that runs.
-
-    The routing weight multiplies the hidden activations, the narrow side, and the results are added in place, which
-    avoids an unsorted copy.  Arguments and result as in `experts_loop`.
-    """
-    experts, chosen = gate_up_proj.shape[0], indices.shape[1]
-    flat = indices.reshape(-1)  # (N*K,)
-    order = flat.argsort(stable=True)
-    token = order // chosen  # (N*K,) the token behind each sorted row
-    counts = torch.zeros(experts, dtype=torch.int32, device=flat.device)
-    counts = counts.scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.int32))
-    ends = counts.cumsum(0, dtype=torch.int32)  # (E,)
-    rows = hidden.index_select(0, token)  # (N*K, D)
-    # autocast does not know grouped_mm, so the weights are cast by hand
-    gate_up = F.grouped_mm(rows, gate_up_proj.to(hidden.dtype).transpose(1, 2), offs=ends)  # (N*K, 2H)
-    gate, up = gate_up.chunk(2, dim=-1)
-    activated = F.silu(gate) * up * weights.reshape(-1).index_select(0, order)[:, None].to(hidden.dtype)  # (N*K, H)
-    results = F.grouped_mm(activated, down_proj.to(hidden.dtype).transpose(1, 2), offs=ends)  # (N*K, D)
-    return torch.zeros_like(hidden).index_add_(0, token, results)
 
 
 PATHS = {"loop": experts_loop, "grouped": experts_grouped}

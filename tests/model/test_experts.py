@@ -9,7 +9,8 @@ from transformers.models.olmoe.configuration_olmoe import OlmoeConfig
 from transformers.models.olmoe.modeling_olmoe import OlmoeExperts
 from transformers.models.qwen2_moe.modeling_qwen2_moe import Qwen2MoeExperts
 
-from minideeptalk.model import Experts, experts_grouped, experts_loop
+from minideeptalk.model import Experts, choose_expert_path, experts_grouped, experts_loop
+from minideeptalk.model.grouped import FAST_PATHS, experts_padded, experts_segments, experts_single, grouped_product, sort_by_expert
 
 TOKENS, EXPERTS, CHOSEN, WIDTH, HIDDEN = 64, 8, 2, 16, 12
 
@@ -51,14 +52,23 @@ def run(path, kind, dtype):
     return [output.detach(), *(leaf.grad for leaf in leaves)]
 
 
+ALL_PATHS = pytest.mark.parametrize("path", [experts_loop, experts_grouped, experts_segments, experts_padded])
 NAMES = ("output", "gradient to hidden", "gradient to the routing weights", "gradient to gate_up_proj", "gradient to down_proj")
 
 
 @KINDS
-@pytest.mark.parametrize("path", [experts_loop, experts_grouped])
+@ALL_PATHS
 def test_each_path_equals_the_definition_in_float64(path, kind):
     for name, ours, exact in zip(NAMES, run(path, kind, torch.float32), run(every_expert_on_every_token, kind, torch.float64)):
         assert (ours.double() - exact).abs().max() < 1e-5, name
+
+
+@KINDS
+@pytest.mark.parametrize("path", [experts_segments, experts_padded])
+def test_gradients_are_those_of_finite_differences(path, kind):
+    indices, weights = routing(kind)
+    leaves = [part.double().requires_grad_() for part in (material()[0][:6], weights[:6], *material()[1:])]
+    assert torch.autograd.gradcheck(lambda hidden, share, *both: path(hidden, indices[:6], share, *both), leaves, fast_mode=True)
 
 
 @KINDS
@@ -67,7 +77,7 @@ def test_loop_and_grouped_are_equal(kind):
         torch.testing.assert_close(grouped, loop, atol=1e-5, rtol=0, msg=name)
 
 
-@pytest.mark.parametrize("path", [experts_loop, experts_grouped])
+@ALL_PATHS
 def test_an_expert_without_tokens_gets_a_gradient_of_exactly_zero(path):
     *_, gate_up, down = run(path, "one expert empty", torch.float32)
     idle = [bool((part[4] == 0).all()) for part in (gate_up, down)]
@@ -75,7 +85,7 @@ def test_an_expert_without_tokens_gets_a_gradient_of_exactly_zero(path):
     assert idle == busy == [True, True]
 
 
-@pytest.mark.parametrize("path", [experts_loop, experts_grouped])
+@ALL_PATHS
 def test_the_order_of_the_chosen_experts_does_not_matter(path):
     indices, weights = routing("skewed")
     hidden, *projections = material()
@@ -84,11 +94,90 @@ def test_the_order_of_the_chosen_experts_does_not_matter(path):
 
 
 @pytest.mark.parametrize("path", [experts_loop, experts_grouped])
-def test_both_paths_run_in_mixed_precision(path):
+def test_both_ways_run_in_mixed_precision(path):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = run(path, "skewed", torch.float32)
     for name, rough, exact in zip(NAMES, mixed, run(experts_loop, "skewed", torch.float32)):
-        assert rough.dtype == exact.dtype and (rough - exact).abs().max() < 0.05 * exact.abs().max(), name
+        assert name == "output" or rough.dtype == exact.dtype, name
+        assert (rough - exact).abs().max() < 0.05 * exact.abs().max(), name
+
+
+@pytest.mark.parametrize("dtype, close", [(torch.bfloat16, 3e-2), (torch.float16, 4e-3)])
+@pytest.mark.parametrize("path", FAST_PATHS.values())
+def test_every_fast_path_runs_in_half_precision(path, dtype, close):
+    indices, weights = (part[:1] if path is experts_single else part for part in routing("skewed"))
+    hidden, *projections = material()
+    hidden = hidden[:len(indices)]
+    # 8 * 2 bytes: rows of 16 bytes, as grouped_mm wants them
+    projections = [projections[0].unflatten(1, (2, HIDDEN))[:, :, :8].flatten(1, 2), projections[1][:, :, :8].contiguous()]
+    rough = path(hidden.to(dtype), indices, weights.to(dtype), *(part.to(dtype) for part in projections))
+    exact = experts_loop(hidden, indices, weights, *projections)
+    assert rough.dtype == dtype and (rough - exact).abs().max() < close * exact.abs().max()
+
+
+def test_mixed_precision_reaches_the_products_of_the_experts(monkeypatch):
+    seen = []
+    monkeypatch.setitem(FAST_PATHS, "segments", lambda *parts: seen.extend(part.dtype for part in parts) or parts[0])
+    indices, weights = routing("even")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        experts_grouped(material()[0], indices, weights, *material()[1:])  # H = 12 in bf16: rows of 24 bytes
+    assert [dtype for dtype in seen if dtype.is_floating_point] == [torch.bfloat16] * 4
+
+
+# ---- which path, and why -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device, dtype, capability, options, path", [
+    ("cpu", torch.float32, None, {}, "grouped"),
+    ("cpu", torch.float64, None, {}, "segments"),
+    ("cpu", torch.bfloat16, None, {"widths": (16, 12)}, "segments"),
+    ("cpu", torch.float32, None, {"tokens": 1, "learning": False}, "single"),
+    ("cpu", torch.float32, None, {"tokens": 1}, "grouped"),
+    ("cuda", torch.bfloat16, (9, 0), {}, "grouped"),
+    ("cuda", torch.bfloat16, (8, 0), {}, "padded"),
+    ("cuda", torch.float32, (9, 0), {}, "padded"),
+    ("cuda", torch.float16, (7, 5), {}, "padded"),
+])
+def test_the_path_is_chosen_with_a_reason(monkeypatch, device, dtype, capability, options, path):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: capability)
+    chosen, reason = choose_expert_path(device, dtype, **options)
+    assert chosen == path and chosen in FAST_PATHS and len(reason) > 10
+
+
+def test_one_token_alone_gives_what_it_gives_in_a_batch():
+    indices, weights = routing("even")
+    hidden, *projections = material()
+    with torch.no_grad():
+        alone = experts_grouped(hidden[:1], indices[:1], weights[:1], *projections)
+        torch.testing.assert_close(alone, experts_loop(hidden, indices, weights, *projections)[:1], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["even", "one expert empty"])
+def test_both_grouped_products_are_one(kind):
+    choices = sort_by_expert(routing(kind)[0], EXPERTS)
+    rows, (_, gate_up_proj, _) = torch.randn(TOKENS * CHOSEN, WIDTH), material()
+    for left, right in ((rows, gate_up_proj.transpose(1, 2)), (rows.t(), torch.randn(TOKENS * CHOSEN, HIDDEN))):
+        grouped, segments = (grouped_product(left, right, choices.ends, path) for path in ("grouped", "segments"))
+        torch.testing.assert_close(grouped, segments, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("path", ["grouped", "segments"])
+def test_the_operator_for_torch_compile_keeps_its_promises(path):
+    choices, rows = sort_by_expert(routing("skewed")[0], EXPERTS), torch.randn(TOKENS * CHOSEN, WIDTH)
+    operator = torch.ops.minideeptalk.grouped_product.default
+    for left, right in ((rows, material()[1].transpose(1, 2)), (rows.t(), torch.randn(TOKENS * CHOSEN, HIDDEN))):
+        torch.library.opcheck(operator, (left, right, choices.ends, path == "segments"), test_utils=("test_schema", "test_faketensor"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_torch_compile_takes_the_layer_in_one_graph(dtype):
+    torch.compiler.reset()
+    compiled = torch.compile(experts_grouped, fullgraph=True, backend="aot_eager")
+    for name, fast, plain in zip(NAMES, run(compiled, "skewed", dtype), run(experts_loop, "skewed", dtype)):
+        torch.testing.assert_close(fast, plain, atol=1e-5, rtol=0, msg=name)
+
+
+# ---- beside transformers -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("theirs", [OlmoeExperts, Qwen2MoeExperts])
@@ -116,3 +205,17 @@ def test_a_whole_model_gives_the_same_with_either_path(tiny):
     for mixture in model.mixtures():
         mixture.experts.implementation = "loop"
     torch.testing.assert_close(model(**batch.model_inputs()).hidden, grouped, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("implementation", ["eager", "grouped_mm", "batched_mm"])
+def test_transformers_experts_can_stand_in_a_model_of_ours(tiny, implementation):
+    model = tiny.model().eval()
+    batch = tiny.batch(tiny.builder())
+    ours = model(**batch.model_inputs()).hidden
+    for mixture in model.mixtures():
+        _, width, hidden = mixture.experts.down_proj.shape
+        config = OlmoeConfig(hidden_size=width, intermediate_size=hidden, num_experts=mixture.experts.num_experts)
+        config._experts_implementation = implementation
+        weights, mixture.experts = mixture.experts.state_dict(), OlmoeExperts(config)
+        mixture.experts.load_state_dict(weights)
+    torch.testing.assert_close(model(**batch.model_inputs()).hidden, ours, atol=1e-5, rtol=1e-5)

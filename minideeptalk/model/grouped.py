@@ -1,0 +1,220 @@
+"""Fast ways through the routed experts, and the one function that chooses among them.
+
+All begin alike: sort the choices by expert, so that the tokens of one expert stand together (`sort_by_expert`).  They
+differ in how the many small matrix products are made:
+
+| path | product | where |
+| --- | --- | --- |
+| `grouped` | `F.grouped_mm`, one call for all experts | CPU; GPUs that have a fused kernel for it |
+| `segments` | one `mm` for each expert | float64, and widths that `grouped_mm` refuses |
+| `padded` | `bmm` over experts padded to the longest | GPUs without the fused kernel, such as a T4 |
+| `single` | the few chosen experts by themselves | one token, as in decoding |
+
+Axes: N tokens, E experts, K chosen experts, R = N * K sorted rows, D width, H hidden width of one expert.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+ROW_BYTES = 16  # `F.grouped_mm` wants rows that are multiples of this
+
+
+def choose_expert_path(device: torch.device | str, dtype: torch.dtype, *, tokens: int = 0, widths: tuple[int, ...] = (),
+                       learning: bool = True) -> tuple[str, str]:
+    """The way through the experts that suits this machine, and why.
+
+    Args:
+        device: where the tensors are. dtype: in which the products are computed.
+        tokens: rows of the batch, 0 if not known. widths: every width of a product (D, H).
+        learning: whether gradients will be wanted.
+
+    Returns:
+        name of a path and one sentence.
+    """
+    device = torch.device(device)
+    if tokens == 1 and not learning and device.type == "cpu":
+        return "single", "one token on a CPU: sorting would cost more than the products"
+    if dtype == torch.float64:
+        return "segments", "float64, which grouped_mm does not know: one product for each expert"
+    if any(width * dtype.itemsize % ROW_BYTES for width in widths):
+        return "segments", f"widths {widths} make rows that are no multiples of {ROW_BYTES} bytes, which grouped_mm refuses"
+    if device.type == "cpu":
+        return "grouped", "CPU: grouped_mm calls one product for each expert from C++"
+    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 9 and dtype == torch.bfloat16:
+        return "grouped", "bf16 on Hopper or newer: grouped_mm is one fused kernel"
+    return "padded", f"{dtype} on {device.type} has no fused grouped_mm: experts padded to equal length and one bmm"
+
+
+@dataclass(frozen=True)
+class SortedChoices:
+    """Choices in the order of their experts.
+
+    `order` (R,) is where each sorted row came from in `indices.flatten()`, `inverse` (N, K) where each choice went;
+    `ends` (E,), int32, is where each expert's rows end.
+    """
+
+    order: torch.Tensor
+    inverse: torch.Tensor
+    ends: torch.Tensor
+
+    @property
+    def token(self) -> torch.Tensor:
+        """(R,) the token behind each sorted row."""
+        return self.order // self.inverse.shape[1]
+
+
+def sort_by_expert(indices: torch.Tensor, experts: int) -> SortedChoices:
+    """Sort the choices (N, K); nothing here waits for a GPU."""
+    flat = indices.reshape(-1)  # (R,)
+    order = flat.argsort(stable=True)
+    inverse = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
+    counts = torch.zeros(experts, dtype=torch.int32, device=flat.device)
+    counts = counts.scatter_add_(0, flat, torch.ones_like(flat, dtype=torch.int32))
+    return SortedChoices(order, inverse.view(indices.shape), counts.cumsum(0, dtype=torch.int32))
+
+
+# ---- grouped products ----------------------------------------------------------------------------------------------------
+
+
+def segment_product(left: torch.Tensor, right: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+    """What `F.grouped_mm` computes, as one product for each expert.
+
+    Args:
+        left: (R, A), or (A, R) where `right` has two axes. right: (E, A, B), or (R, B). ends: (E,).
+
+    Returns:
+        (R, B): each expert's rows times its matrix; or (E, A, B): for each expert, the product over its rows.
+    """
+    bounds = [0, *ends.tolist()]
+    spans = [slice(*pair) for pair in pairwise(bounds)]
+    if right.dim() == 2:
+        return torch.stack([left[:, span] @ right[span] for span in spans])
+    return torch.cat([left[span] @ matrix for span, matrix in zip(spans, right)])
+
+
+@torch.library.custom_op("minideeptalk::grouped_product", mutates_args=())
+def opaque_grouped_product(left: torch.Tensor, right: torch.Tensor, ends: torch.Tensor, segments: bool) -> torch.Tensor:
+    """Either product, as one operator that torch.compile does not look into: there `F.grouped_mm` admits bf16 alone."""
+    return segment_product(left, right, ends) if segments else F.grouped_mm(left, right, offs=ends)
+
+
+@opaque_grouped_product.register_fake
+def _shape_of_product(left, right, ends, segments):
+    if right.dim() == 2:
+        return left.new_empty(len(ends), left.shape[0], right.shape[1])
+    return left.new_empty(left.shape[0], right.shape[2])
+
+
+def grouped_product(left: torch.Tensor, right: torch.Tensor, ends: torch.Tensor, path: str) -> torch.Tensor:
+    """The product of `segment_product` by the named path, `grouped` or `segments`."""
+    if torch.compiler.is_compiling():
+        return opaque_grouped_product(left, right, ends, path == "segments")
+    return segment_product(left, right, ends) if path == "segments" else F.grouped_mm(left, right, offs=ends)
+
+
+# ---- the layer -----------------------------------------------------------------------------------------------------------
+
+
+class SortedExperts(torch.autograd.Function):
+    """The whole layer over sorted rows with its gradient by hand.
+
+    Plain autograd gives the same numbers.  By hand, fewer tensors are kept, the sum over a token's choices and the
+    gradient of the gather are both one `embedding_bag`, which runs on all threads and adds in a fixed order, and weight
+    gradients are made in the layout of the weights, which saves a transposed copy of each.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden, weights, gate_up_proj, down_proj, order, inverse, ends, path):
+        """(N, D), (N, K), (E, 2H, D), (E, D, H), then `SortedChoices` and the path -> (N, D)."""
+        token = order // inverse.shape[1]  # (R,)
+        rows = hidden.index_select(0, token)  # (R, D)
+        gate_up = grouped_product(rows, gate_up_proj.transpose(1, 2), ends, path)  # (R, 2H)
+        gate, up = gate_up.chunk(2, dim=-1)  # (R, H), (R, H)
+        share = weights.reshape(-1).index_select(0, order)[:, None]  # (R, 1)
+        opened = F.silu(gate)  # (R, H)
+        activated = (opened * up).mul_(share)  # weighted on the narrow side
+        results = grouped_product(activated, down_proj.transpose(1, 2), ends, path)  # (R, D)
+        ctx.path = path
+        ctx.save_for_backward(rows, gate_up, opened, activated, share, token, inverse, ends, gate_up_proj, down_proj)
+        return F.embedding_bag(inverse, results, mode="sum")  # (N, D)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        """(N, D) -> the gradients of the first four arguments."""
+        rows, gate_up, opened, activated, share, token, inverse, ends, gate_up_proj, down_proj = ctx.saved_tensors
+        gate, up = gate_up.chunk(2, dim=-1)
+        to_results = gradient.index_select(0, token)  # (R, D)
+        to_down = grouped_product(to_results.t(), activated, ends, ctx.path)  # (E, D, H)
+        to_activated = grouped_product(to_results, down_proj, ends, ctx.path)  # (R, H), before the weight
+        to_up = to_activated * opened
+        to_share = torch.linalg.vecdot(to_up, up)  # (R,)
+        to_up.mul_(share)
+        to_gate = torch.ops.aten.silu_backward(to_activated.mul_(share).mul_(up), gate)
+        to_gate_up = torch.cat([to_gate, to_up], dim=1)  # (R, 2H)
+        to_gate_up_proj = grouped_product(to_gate_up.t(), rows, ends, ctx.path)  # (E, 2H, D)
+        to_rows = grouped_product(to_gate_up, gate_up_proj, ends, ctx.path)  # (R, D)
+        to_hidden = F.embedding_bag(inverse, to_rows, mode="sum")  # (N, D)
+        return to_hidden, to_share[inverse], to_gate_up_proj, to_down, None, None, None, None
+
+
+def experts_sorted(hidden, indices, weights, gate_up_proj, down_proj, path: str = "grouped"):
+    """Sorted rows, and one grouped product for each projection; `path` is `grouped` or `segments`. Shapes as in `experts_grouped`."""
+    choices = sort_by_expert(indices, len(gate_up_proj))
+    return SortedExperts.apply(hidden, weights, gate_up_proj, down_proj, choices.order, choices.inverse, choices.ends, path)
+
+
+def experts_segments(hidden, indices, weights, gate_up_proj, down_proj):
+    """As `experts_sorted`, with one product for each expert."""
+    return experts_sorted(hidden, indices, weights, gate_up_proj, down_proj, "segments")
+
+
+def experts_padded(hidden, indices, weights, gate_up_proj, down_proj):
+    """Every expert's rows padded to those of the busiest (L): two `bmm`, and one wait for the GPU, to learn L."""
+    choices, experts = sort_by_expert(indices, len(gate_up_proj)), len(gate_up_proj)
+    counts = choices.ends.diff(prepend=choices.ends.new_zeros(1))
+    longest = int(counts.max())
+    expert = indices.reshape(-1).index_select(0, choices.order)  # (R,)
+    within = torch.arange(len(expert), device=expert.device) - (choices.ends - counts)[expert]  # (R,) place inside its expert
+    slot = expert * longest + within  # (R,)
+    rows = hidden.new_zeros(experts * longest, hidden.shape[1]).index_copy(0, slot, hidden.index_select(0, choices.token))
+    share = weights.new_zeros(experts * longest).index_copy(0, slot, weights.reshape(-1).index_select(0, choices.order))
+    gate, up = torch.bmm(rows.view(experts, longest, -1), gate_up_proj.transpose(1, 2)).chunk(2, dim=-1)  # (E, L, H) each
+    activated = F.silu(gate) * up * share.view(experts, longest, 1)
+    results = torch.bmm(activated, down_proj.transpose(1, 2)).flatten(0, 1)  # (E * L, D)
+    return torch.zeros_like(hidden).index_add_(0, choices.token, results.index_select(0, slot))
+
+
+def experts_single(hidden, indices, weights, gate_up_proj, down_proj):
+    """The few experts of one token, one after another, without sorting."""
+    total = torch.zeros_like(hidden)
+    for expert, share in zip(indices[0].tolist(), weights[0]):
+        gate, up = F.linear(hidden, gate_up_proj[expert]).chunk(2, dim=-1)  # (1, H), (1, H)
+        total += F.linear(F.silu(gate) * up * share, down_proj[expert])
+    return total
+
+
+FAST_PATHS = {"grouped": experts_sorted, "segments": experts_segments, "padded": experts_padded, "single": experts_single}
+
+
+def experts_grouped(hidden, indices, weights, gate_up_proj, down_proj):
+    """The routed experts by the path that `choose_expert_path` names.
+
+    Args:
+        hidden: (N, D). indices, weights: (N, K). gate_up_proj: (E, 2H, D). down_proj: (E, D, H).
+
+    Returns:
+        (N, D): for each token, the weighted sum of its experts' outputs, in the dtype of mixed precision where that is on
+        (autocast does not know these products, so the casts are made here).
+    """
+    device = hidden.device
+    dtype = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else hidden.dtype
+    path, _ = choose_expert_path(device, dtype, tokens=len(hidden), widths=(down_proj.shape[1], down_proj.shape[2]),
+                                 learning=torch.is_grad_enabled())
+    return FAST_PATHS[path](hidden.to(dtype), indices, weights.to(dtype), gate_up_proj.to(dtype), down_proj.to(dtype))
