@@ -1,5 +1,6 @@
 """Which experts work for which modality, and which of them speak (chapter 07)."""
 
+from minideeptalk.experts.distance import jensen_shannon, modality_distance
 from minideeptalk.experts.importance import Importance, measure_importance
 from minideeptalk.experts.loads import GROUPS, MODALITIES, NORMALISERS, ExpertLoads
 from minideeptalk.experts.masking import find_routers, forbid_experts
@@ -8,5 +9,6 @@ from minideeptalk.experts.selection import FORMULAS, Selection, select_audio_exp
 
 __all__ = [
     "FORMULAS", "GROUPS", "MODALITIES", "NORMALISERS", "ExpertLoads", "Importance", "LoadRecorder", "Modality", "Selection",
-    "find_experts", "find_routers", "forbid_experts", "measure_importance", "same_modality", "select_audio_experts",
+    "find_experts", "find_routers", "forbid_experts", "jensen_shannon", "measure_importance", "modality_distance", "same_modality",
+    "select_audio_experts",
 ]

@@ -68,7 +68,12 @@ class TalkExplorer:
         return Synthesizer().speak(self.question.value.lower(), voice=self.voice.value, style=self.style.value).waveform
 
     def _answer(self, waveform: np.ndarray, who: str, words: str) -> str:
-        return reply_html(self.talker.answer(torch.as_tensor(waveform), MANNERS[self.manner.value]), waveform, who, words)
+        return reply_html(self.talker.answer(torch.as_tensor(waveform), self.trigger), waveform, who, words)
+
+    @property
+    def trigger(self) -> AudioToken:
+        """What the chosen manner asks the miniature for."""
+        return MANNERS[self.manner.value]
 
     def _explained(self, work) -> None:
         """Show what `work` gives, or the sentence of its error."""
