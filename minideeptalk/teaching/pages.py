@@ -13,6 +13,8 @@ from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 
+from minideeptalk.teaching.finishing import finish_pages
+
 MIME = "application/vnd.plotly.v1+json"
 PLOTLY_JS = Path("package_data", "plotly.min.js")
 DEFAULT_BACKGROUND = "#E5ECF6"  # marks plotly's own default template, which the page replaces
@@ -95,9 +97,10 @@ def _is_thebe(entry) -> bool:
 
 
 def _finish_static(app, error) -> None:
-    """Add plotly.js; leave out the forms of MathJax that no page loads."""
+    """Finish the pages; add plotly.js; leave out the forms of MathJax that no page loads."""
     if error is not None or app.builder.format != "html":
         return
+    finish_pages(Path(app.outdir))
     static = Path(app.outdir, "_static")
     shutil.copyfile(plotly_js(), static / "plotly.min.js")
     for pattern in ("*svg*.js", "*full*.js", "mml-*.js", "tex-mml-*.js", "latest.js", "node-main.js"):

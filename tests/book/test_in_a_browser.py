@@ -1,102 +1,110 @@
-"""Every page in a real browser, as a phone and as a desk, in light and dark: no error, no request to elsewhere, nothing sticks out, every
-control changes its figure, every sound can be heard and read."""
+"""Every page in a real browser, as a phone and as a desk, in light and dark: no error, no request to elsewhere, nothing sticks out, nothing
+that axe-core calls a barrier, every control changes its figure, every sound can be heard and read."""
+
+import functools
 
 import pytest
 
-from tests.book.conftest import pages
+from tests.book.conftest import Visit, pages, visits
 
 pytestmark = pytest.mark.browser
-PHONE, DESK = (390, 844), (1400, 900)
-# two of the four settings always; the other two take part in `make test-all`
-SETTINGS = [pytest.param(PHONE, "light", id="phone-light"), pytest.param(DESK, "dark", id="desk-dark"),
-            pytest.param(PHONE, "dark", id="phone-dark", marks=pytest.mark.slow), pytest.param(DESK, "light", id="desk-light", marks=pytest.mark.slow)]
+QUIETEST = 0.005  # root mean square of full scale; about 46 dB below the loudest tone
+
+BARRIERS = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations.flatMap(rule =>
+    rule.nodes.slice(0, 4).map(node => rule.id + ' at ' + node.target.join(' ') + ': ' + (node.any[0] || node.all[0] || node.none[0]).message))"""
+# What one control belongs to and what that shows now: a figure's data, or what else stands around the control, but never the handle itself.
+SHOWN = """control => {
+    const plot = control.closest('.plotly-figure')?.querySelector('.plotly-place');
+    if (plot) return JSON.stringify([plot.data.map(trace => [trace.x, trace.y, trace.z, trace.r, trace.visible, trace.marker, trace.line, trace.text]),
+                                     plot.layout.title, plot.layout.annotations, plot.layout.shapes]);
+    const copy = control.closest('figure, [data-explorer], .output').cloneNode(true);
+    for (const part of copy.querySelectorAll('input, select, button, output, label, script, style')) part.remove();
+    return copy.innerHTML; }"""
+# Decodes each clip of the page: seconds, level, and the words beside it.
+SOUNDS = """async () => Promise.all([...document.querySelectorAll('audio')].map(async node => {
+    const bytes = await (await fetch(node.currentSrc || node.src || node.querySelector('source').src)).arrayBuffer();
+    const sound = await new OfflineAudioContext(1, 1, 16000).decodeAudioData(bytes);
+    const wave = sound.getChannelData(0);
+    const words = node.getAttribute('aria-label') || node.closest('figure')?.querySelector('figcaption')?.textContent || '';
+    return [sound.duration, Math.sqrt(wave.reduce((sum, value) => sum + value * value, 0) / wave.length), words.trim()]; }))"""
+CONTROLS = ".bd-article :is(input[type=range], .figure-buttons button[aria-pressed=false], [data-explorer] button[aria-pressed=false])"
+AT_END = "node => node.value === node.max"
 
 
-class Visit:
-    """One page opened in one setting, with what went wrong while it loaded."""
-
-    def __init__(self, browser, address, name, size, theme):
-        self.context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
-        self.page = self.context.new_page()
-        self.complaints, self.elsewhere = [], []
-        self.page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
-        self.page.on("response", lambda answer: self.complaints.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
-        self.context.route("**/*", lambda route: self._guard(route, address))
-        self.page.goto(address + name)
-        self.page.wait_for_load_state("networkidle")
-        self.page.wait_for_function("[...document.querySelectorAll('.plotly-figure')].every(figure => figure.dataset.drawn)")
-
-    def _guard(self, route, address):
-        if route.request.url.startswith((address, "data:", "blob:")):
-            return route.continue_()
-        self.elsewhere.append(route.request.url)
-        return route.abort()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.context.close()
+@functools.cache
+def axe() -> str:
+    """axe-core as the Python package ships it."""
+    return pytest.importorskip("axe_playwright_python.base").AXE_SCRIPT
 
 
-@pytest.mark.parametrize(("size", "theme"), SETTINGS)
-def test_pages_load_in_peace(browser, address, size, theme):
-    for name in pages():
-        with Visit(browser, address, name, size, theme) as visit:
-            visit.page.wait_for_timeout(300)
-            assert visit.elsewhere == [], name
-            assert visit.complaints == [], name
-            sticks_out = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert sticks_out <= 0, f"{name} is {sticks_out} px wider than the screen"
-            assert visit.page.evaluate("document.documentElement.dataset.theme") == theme
+@pytest.fixture(scope="module", params=visits())
+def visit(request, browser, address):
+    with Visit(browser, address, *request.param) as opened:
+        yield opened
 
 
-def shown_data(page, number):
-    """What a figure draws now: its data and title, not the position of a handle."""
-    return page.evaluate(
-        "number => { const place = document.querySelectorAll('.plotly-place')[number];"
-        " return JSON.stringify([place.data.map(trace => [trace.x, trace.y, trace.z, trace.visible, trace.marker]), place.layout.title]); }", number)
+def test_a_page_loads_in_peace(visit):
+    assert visit.elsewhere == []
+    assert visit.complaints == []
+    assert visit.page.evaluate("document.documentElement.dataset.theme") == visit.theme
 
 
-def test_every_control_changes_the_data_of_its_figure_by_keyboard(browser, address):
-    moved = 0
-    for name in pages():
-        with Visit(browser, address, name, DESK, "light") as visit:
-            figures = visit.page.locator(".plotly-figure")
-            for number in range(figures.count()):
-                controls = figures.nth(number).locator("input[type=range], .figure-buttons button[aria-pressed=false]")
-                for position in range(controls.count()):
-                    before = shown_data(visit.page, number)
-                    control = controls.nth(position)
-                    control.focus()
-                    at_end = control.evaluate("input => input.value === input.max")
-                    control.press("Enter" if control.evaluate("node => node.tagName") == "BUTTON" else "ArrowLeft" if at_end else "ArrowRight")
-                    visit.page.wait_for_timeout(300)
-                    assert shown_data(visit.page, number) != before, f"{name}, figure {number}, control {position}"
-                    moved += 1
-    assert moved >= 3
+def test_nothing_is_wider_than_the_screen(visit):
+    assert visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
+def test_axe_finds_no_barrier(visit):
+    visit.page.evaluate(axe())
+    assert visit.page.evaluate(BARRIERS) == []
+
+
+def press(control) -> None:
+    """Use a control by keyboard: to the next place, or back from the last."""
+    control.focus()
+    if control.evaluate("node => node.tagName") == "BUTTON":
+        return control.press("Enter")
+    return control.press("ArrowLeft" if control.evaluate(AT_END) else "ArrowRight")
+
+
+def tap(control) -> None:
+    """Use a control with a finger: a slider at its far end."""
+    box = control.bounding_box()
+    if control.evaluate("node => node.tagName") == "BUTTON":
+        return control.tap()
+    return control.tap(position={"x": 6 if control.evaluate(AT_END) else box["width"] - 6, "y": box["height"] / 2})
+
+
+def test_every_control_changes_what_is_shown(visit):
+    """On a desk by keyboard, on a phone by touch."""
+    controls = [control for control in visit.page.locator(CONTROLS).element_handles() if control.is_visible()]
+    for number, control in enumerate(controls):
+        before = control.evaluate(SHOWN)
+        (tap if visit.size == "phone" else press)(control)
+        visit.page.wait_for_timeout(150)
+        assert control.evaluate(SHOWN) != before, f"control {number}: {control.evaluate('node => node.outerHTML')[:200]}"
+
+
+def test_every_sound_lasts_can_be_heard_and_can_be_read(visit):
+    for number, (seconds, level, words) in enumerate(visit.page.evaluate(SOUNDS)):
+        assert 0.1 < seconds < 30, f"sound {number}"
+        assert level > QUIETEST, f"sound {number}: {words}"
+        assert words, f"sound {number}"
+
+
+def test_chapters_have_figures_that_move_and_sounds(browser, address):
+    found = {"input[type=range]": 0, "audio": 0}
+    for name in (name for name in pages() if "notebooks/00" in name or "notebooks/04" in name):
+        with Visit(browser, address, name, "desk", "light") as visit:
+            for what in found:
+                found[what] += visit.page.locator(what).count()
+    assert min(found.values()) >= 3, found
 
 
 def test_figures_follow_the_switch_between_light_and_dark(browser, address):
     name = next(name for name in pages() if "04_" in name)
     ink = "getComputedStyle(document.querySelector('.plotly-place .xtick text')).fill"
-    with Visit(browser, address, name, DESK, "light") as visit:
+    with Visit(browser, address, name, "desk", "light") as visit:
         light = visit.page.evaluate(ink)
         visit.page.evaluate("document.documentElement.dataset.theme = 'dark'")
         visit.page.wait_for_timeout(600)
         assert visit.page.evaluate(ink) != light
-
-
-def test_every_sound_has_a_duration_and_a_transcript(browser, address):
-    for name in pages():
-        with Visit(browser, address, name, PHONE, "light") as visit:
-            sounds = visit.page.locator("audio")
-            for number in range(sounds.count()):
-                sound = sounds.nth(number)
-                seconds = sound.evaluate(
-                    "node => new Promise((done, fail) => { node.preload = 'metadata'; node.onerror = fail; node.load();"
-                    " node.onloadedmetadata = () => done(node.duration); })")
-                assert 0.1 < seconds < 30, name
-                assert sound.evaluate("node => !!(node.getAttribute('aria-label') || node.closest('figure')?.textContent.trim())"), name
