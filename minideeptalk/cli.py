@@ -50,10 +50,11 @@ def train(args) -> int:
 
 def evaluate(args) -> int:
     """Measure again; print the fresh metrics."""
+    from minideeptalk.baselines import find_arm
     from minideeptalk.records import show
     from minideeptalk.training.evaluate import evaluate_run
 
-    record = evaluate_run(args.run, args.seed)
+    record = evaluate_run(args.run, find_arm, args.seed)
     print(json.dumps(record["metrics"], indent=1) if args.json else show(record))
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from minideeptalk.baselines import find_arm
 from minideeptalk.errors import LearnerError
 from minideeptalk.inference.decoding import speak
 from minideeptalk.inference.talk import damage_explained, open_talker, talk
@@ -50,12 +51,14 @@ def train(folder: Path | str, size: str | None = None, seed: int | None = None, 
         LearnerError: for a folder that holds something else, an unknown size or arm, or a damaged checkpoint.
     """
     folder = Path(folder)
+    if arm is not None:
+        find_arm(arm)  # an unknown one is told before a folder is made
     settings = begin_run(folder, resume, size=size, seed=seed, arm=arm, scratch=scratch)
     if (folder / "record.json").is_file():
         return read_record(folder)
     shipped = None if settings.scratch else shipped_run()
     with damage_explained(folder):
-        return run_recipe(settings.size, folder, settings.seed, settings.arm, shipped, progress)
+        return run_recipe(settings.size, folder, settings.seed, find_arm(settings.arm), shipped, progress)
 
 
 def run_demo(folder: Path | str, scratch: bool = False, seed: int | None = None, say: Callable[[str], None] = print,

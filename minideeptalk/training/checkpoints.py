@@ -14,10 +14,11 @@ from safetensors.torch import load_file, save_file
 
 @dataclass
 class Progress:
-    """What a stage has done so far: updates, tokens seen, seconds, and the points of its curves."""
+    """What a stage has done so far: updates, tokens seen (and those heard or spoken), seconds, and the points of its curves."""
 
     step: int = 0
     tokens: int = 0
+    speech_tokens: int = 0
     seconds: float = 0.0
     curves: list[dict] = field(default_factory=list)
 

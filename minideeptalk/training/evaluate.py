@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -10,18 +11,17 @@ import torch
 from minideeptalk.config import size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.inference.talk import damage_explained
-from minideeptalk.model.checkpoints import load_stage
 from minideeptalk.records import read_record, validate
+from minideeptalk.training.arm import Arm
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.run import measure
-from minideeptalk.training.stages import speech_stages
 
 
-def evaluate_run(folder: Path | str, seed: int = 0, progress: bool = True) -> dict:
+def evaluate_run(folder: Path | str, find_arm: Callable[[str], Arm], seed: int = 0, progress: bool = True) -> dict:
     """Repeat every measurement of a run on its last checkpoint.
 
     Args:
-        folder: a finished run. seed: of torch's random numbers; greedy decoding uses none, so it should change nothing.
+        folder: a finished run. find_arm: the arm of a name, as `baselines.find_arm`. seed: of torch's random numbers; greedy decoding uses none, so it should change nothing.
 
     Returns:
         The run's record with fresh `metrics` and a note that says so.  Nothing is written.
@@ -34,14 +34,13 @@ def evaluate_run(folder: Path | str, seed: int = 0, progress: bool = True) -> di
         raise LearnerError("a finished run, with record.json in it", str(folder), "a mistyped path, or training was interrupted",
                            f"minideeptalk train --resume --out {folder}")
     record = read_record(folder)
-    last = speech_stages(size_config(record["size"]))[-1].name
-    model = load_stage(folder, last)  # first, so that a folder with nothing but a record is told at once
+    recipe = Recipe(size_config(record["size"]), folder, record["seed"], find_arm(record["arm"]), None, progress)
+    model = recipe.finished_model()  # first, so that a folder with nothing but a record is told at once
     torch.manual_seed(seed)
-    recipe = Recipe(size_config(record["size"]), folder, record["seed"], record["arm"], None, progress)
     with damage_explained(folder):
         tools = recipe.tools()
         spoken = recipe.spoken(tools)
-    record["metrics"] = measure(recipe, model, tools, spoken)
+    record["metrics"] = (recipe.arm.measure or measure)(recipe, model, tools, spoken)
     record["notes"].append(f"measured again at {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
     validate(record)
     return record

@@ -12,11 +12,14 @@ import torch
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
+from minideeptalk.experts import Modality
 from minideeptalk.experts.partition import only_experts, trainable_only
 from minideeptalk.tasks import Batch
 from minideeptalk.training.checkpoints import load_progress, save_progress
 from minideeptalk.training.losses import batch_loss
 from minideeptalk.training.stages import Stage
+
+HEARD_OR_SPOKEN = torch.tensor([int(Modality.AUDIO_PROMPT), int(Modality.SPOKEN_ANSWER)])
 
 
 def choose_precision() -> tuple[str, str]:
@@ -48,6 +51,7 @@ def train_stage(
     evaluate: Callable[[int], dict[str, float]] | None = None,
     evaluations: int = 4,
     show_progress: bool = True,
+    loss: Callable = batch_loss,
 ) -> dict:
     """Train one stage in place.
 
@@ -57,19 +61,21 @@ def train_stage(
         selection: experts of each MoE layer that this stage may use (`stage.experts` is not `all`).
         progress_folder: where an interrupted stage continues from.
         evaluate: called a few times with the update number; its numbers go into the curves.
+        loss: `losses.batch_loss`, or a rival's with the same arguments and result.
 
     Returns:
-        `curves` (list of {name, stage, step, value}), `updates`, `tokens`, `trainable`, `seconds`.
+        `curves` (list of {name, stage, step, value}), `updates`, `tokens` and those of them that were heard or spoken
+        (`speech_tokens`), `trainable`, `seconds`.
     """
     scope = only_experts(model, selection) if stage.experts != "all" else nullcontext()
     with scope:
         trained = trainable_only(model, stage.trainable)
-        result = _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress)
+        result = _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress, loss)
     result["trainable"] = sum(parameter.numel() for parameter in trained)
     return result
 
 
-def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress) -> dict:
+def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress, loss) -> dict:
     precision, _ = choose_precision()
     accelerator = Accelerator(mixed_precision=precision)
     optimizer = torch.optim.AdamW(trained, lr=stage.learning_rate, betas=(0.9, 0.98), weight_decay=stage.weight_decay, fused=True)
@@ -86,12 +92,13 @@ def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evalu
             group["lr"] = learning_rate(step, stage)
         wrapped.train()
         batch = draw_batch(step).to(accelerator.device)
-        parts = batch_loss(wrapped, batch, stage.text_weight, stage.balance)
+        parts = loss(wrapped, batch, stage.text_weight, stage.balance)
         accelerator.backward(parts.total)
         accelerator.clip_grad_norm_(trained, stage.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         done.tokens += int(batch.mask.sum())
+        done.speech_tokens += int(torch.isin(batch.modality, HEARD_OR_SPOKEN.to(batch.modality.device)).sum())
         if step % 20 == 0 or step == stage.updates - 1:
             done.curves += _curve_points(parts, stage, step)
             bar.set_postfix_str(_postfix(parts))
@@ -102,11 +109,12 @@ def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evalu
             last_save = time.perf_counter()
             done.step, done.seconds = step + 1, last_save - began
             save_progress(progress_folder, model, optimizer, done)
-    return {"curves": done.curves, "updates": stage.updates, "tokens": done.tokens, "seconds": time.perf_counter() - began}
+    return {"curves": done.curves, "updates": stage.updates, "tokens": done.tokens, "speech_tokens": done.speech_tokens,
+            "seconds": time.perf_counter() - began}
 
 
 def _curve_points(parts, stage: Stage, step: int) -> list[dict]:
-    points = {"loss": float(parts.total.detach()), "balance": float(parts.balance.detach())}
+    points = {"loss": float(parts.total.detach()), "balance": float(parts.balance.detach()), **parts.more}
     if parts.text is not None:
         points["text_loss"] = float(parts.text.detach())
     if parts.audio is not None:

@@ -11,49 +11,30 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
 from minideeptalk.config import SizeConfig
 from minideeptalk.evaluation.text_skills import text_accuracy
-from minideeptalk.experts import ExpertLoads, LoadRecorder, Selection, select_audio_experts
+from minideeptalk.experts import Selection
 from minideeptalk.model import DeepTalkConfig, DeepTalkModel
 from minideeptalk.model.checkpoints import has_stage, load_stage
 from minideeptalk.records.rows import curve_rows, load_rows
 from minideeptalk.tasks import ExampleBuilder, SpokenSet, TaskSampler
+from minideeptalk.training.arm import ALIGNED, Arm
 from minideeptalk.training.loop import train_stage
+from minideeptalk.training.losses import batch_loss
 from minideeptalk.training.preparation import SPLITS, Tools, encode_split, prepare_tools, synthesise
-from minideeptalk.training.stages import Stage, pretrain_stage, speech_stages
+from minideeptalk.training.profile import Profile, profile_loads
+from minideeptalk.training.stages import Stage, pretrain_stage
 from minideeptalk.world import Tokenizer
 
 TOOL_FOLDERS = ("codec", "ear", "judge", "style_judge")
-PROFILE_BATCHES = 8
-
-
-@dataclass(frozen=True)
-class Arm:
-    """What one arm of the study chooses; `ARMS` names them.
-
-    Args:
-        name: as it stands in the record. layout, delay: see `DeepTalkConfig`.
-        formula, normaliser: of the expert selection.
-    """
-
-    name: str
-    layout: str
-    delay: str
-    formula: str = "product"
-    normaliser: str = "max"
-
-
-ARMS = {
-    "deeptalk": Arm("deeptalk", "ahead", "stream"),
-    "deeptalk-aligned": Arm("deeptalk-aligned", "held", "none"),
-}
-"""`deeptalk` is the paper's layout (all text first, stream i lags i + 1); `deeptalk-aligned` says each word as it sounds."""
 
 
 @dataclass
@@ -98,13 +79,13 @@ class Recipe:
     """One run in one folder.
 
     Args:
-        size: the dial. folder: where everything goes. seed: of the weights and the batches. arm: a name in `ARMS`.
+        size: the dial. folder: where everything goes. seed: of the weights and the batches. arm: what this run does its way.
         shipped: folder with ready tools and stage 0 to start from, or None to make everything here.
     """
 
-    def __init__(self, size: SizeConfig, folder: Path, seed: int = 0, arm: str = "deeptalk-aligned",
+    def __init__(self, size: SizeConfig, folder: Path, seed: int = 0, arm: Arm = ALIGNED,
                  shipped: Path | None = None, progress: bool = True):
-        self.size, self.folder, self.seed, self.arm = size, Path(folder), seed, ARMS[arm]
+        self.size, self.folder, self.seed, self.arm = size, Path(folder), seed, arm
         self.shipped, self.progress = shipped, progress
         self.tokenizer = Tokenizer()
         self.parts = Parts.open(self.folder)
@@ -128,7 +109,7 @@ class Recipe:
         if self._stage_source(pretrain_stage(self.size)) is not None:
             return prepare_tools(self.size, corpora, self.folder / "cache", self.folder, self.seed, workers=2)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            beside = pool.submit(_pretrain_beside, self.size, self.folder, self.seed, self.arm.name, self.progress)
+            beside = pool.submit(_pretrain_beside, self.size, self.folder, self.seed, self.arm, self.progress)
             tools = prepare_tools(self.size, corpora, self.folder / "cache", self.folder, self.seed, workers=1)
             self.parts.absorb(beside.result())
         return tools
@@ -139,12 +120,12 @@ class Recipe:
 
     def spoken(self, tools: Tools) -> dict[str, SpokenSet]:
         """Ear frames and codec codes of all splits."""
-        folders = {split: self.folder / "spoken" / split for split in SPLITS}
-        if not all((folder / "spoken.json").exists() for folder in folders.values()):
-            corpora = self.corpora()
-            self.parts.timed("encoding", lambda: [encode_split(tools, corpora[split]).save(folder)
-                                                  for split, folder in folders.items()])
-        return {split: SpokenSet.load(folder) for split, folder in folders.items()}
+        source = self._find(*(f"spoken/{split}/spoken.json" for split in SPLITS))
+        if source is None:
+            source, corpora = self.folder, self.corpora()
+            self.parts.timed("encoding", lambda: [encode_split(tools, corpora[split]).save(source / "spoken" / split)
+                                                  for split in SPLITS])
+        return {split: SpokenSet.load(source / "spoken" / split) for split in SPLITS}
 
     def _find(self, *names: str) -> Path | None:
         for place in (self.folder, self.shipped):
@@ -163,9 +144,7 @@ class Recipe:
             self._set_layout(model)
         else:
             torch.manual_seed(self.seed)
-            config = DeepTalkConfig.from_size(self.size.model, len(self.tokenizer), self.size.ear.width,
-                                              codebook_size=self.size.codec.codebook_size)
-            model = DeepTalkModel(config)
+            model = DeepTalkModel(self._model_config())
             self._set_layout(model)
             self._train(model, stage, self._sampler(model, None), None)
         if source != self.folder:
@@ -174,38 +153,89 @@ class Recipe:
             self._measure_text(model, stage, stage.updates)
         return model
 
+    def _model_config(self) -> DeepTalkConfig:
+        """The size's config with what the arm chooses otherwise."""
+        config = DeepTalkConfig.from_size(self.size.model, len(self.tokenizer), self.size.ear.width,
+                                          codebook_size=self.size.codec.codebook_size)
+        return DeepTalkConfig(**{**config.to_dict(), **self.arm.choices(self.size)})
+
     def _stage_source(self, stage: Stage) -> Path | None:
-        return next((place for place in (self.folder, self.shipped) if place and has_stage(place, stage.name)), None)
+        own = bool(self.arm.choices(self.size))  # another architecture has no use for the shipped text model
+        places = (self.folder,) if own else (self.folder, self.shipped)
+        return next((place for place in places if place and has_stage(place, stage.name)), None)
 
     def _set_layout(self, model: DeepTalkModel) -> None:
         model.config.layout, model.config.delay = self.arm.layout, self.arm.delay
 
     def run_stages(self, model: DeepTalkModel, spoken: dict[str, SpokenSet]) -> DeepTalkModel:
-        """Stages 1 to 3 with profile and selection between 1 and 2.1; continues after the last finished stage."""
+        """The stages after 0, with profile and selection after stage 1; continues after the last finished stage."""
         sampler = self._sampler(model, spoken["train"])
-        stages = speech_stages(self.size)
+        first, later = self._stages()
+        if not self.parts.loads:
+            self._record_loads(model, sampler, "0")
+        model = self._run(model, first, sampler, None)
+        selection = self.selection(model, sampler)
+        return self._run(self._prepared(model, selection), later, sampler, selection)
+
+    def _stages(self) -> tuple[list[Stage], list[Stage]]:
+        """The shared stage 1, if the arm begins with it, and the stages in which arms differ."""
+        stages = self.arm.stages(self.size)
+        shared = int(bool(stages) and stages[0].code == "1")
+        return stages[:shared], stages[shared:]
+
+    def _differs(self, stage: Stage) -> bool:
+        """Whether the arm's own hooks apply: in all stages but 0 and a shared stage 1."""
+        return stage in self._stages()[1]
+
+    def _run(self, model: DeepTalkModel, stages: list[Stage], sampler: TaskSampler, selection: Selection | None) -> DeepTalkModel:
         done = [stage for stage in stages if has_stage(self.folder, stage.name)]
         if done:
-            model = load_stage(self.folder, done[-1].name)
-        elif not self.parts.loads:
-            self._record_loads(model, sampler, "0")
+            self._read_weights(model, done[-1])
         for stage in stages[len(done):]:
-            selection = self.selection(model, sampler) if stage.experts != "all" else None
-            self._train(model, stage, sampler, _allowed(stage, selection))
+            with self.arm.around(model, stage, selection) if self._differs(stage) else nullcontext():
+                self._train(model, stage, sampler, _allowed(stage, selection))
+            if self.arm.finish and stage.name == self.arm.stages(self.size)[-1].name:
+                self.arm.finish(model, self._text_model())
             self._measure_text(model, stage, stage.updates)
             self._record_loads(model, sampler, stage.code)
             self._save(model, stage)
         return model
 
-    def selection(self, model: DeepTalkModel, sampler: TaskSampler) -> Selection:
-        """The audio experts of every layer, chosen once from the loads after stage 1."""
+    def _prepared(self, model: DeepTalkModel, selection: Selection | None) -> DeepTalkModel:
+        return self.arm.prepare(model, selection) if self.arm.prepare else model
+
+    def _read_weights(self, model: DeepTalkModel, stage: Stage) -> None:
+        model.load_state_dict(load_file(self.folder / "stages" / stage.name / "model.safetensors"))
+
+    def _text_model(self) -> DeepTalkModel:
+        """The text model of stage 0, frozen."""
+        return load_stage(self.folder, pretrain_stage(self.size).name).eval().requires_grad_(False)
+
+    def finished_model(self) -> DeepTalkModel:
+        """The model after the last stage of a finished run."""
+        first, later = self._stages()
+        first = [pretrain_stage(self.size), *first]
+        if self.arm.prepare is None:
+            return load_stage(self.folder, [*first, *later][-1].name)
+        model = load_stage(self.folder, first[-1].name)
+        self._set_layout(model)
+        model = self._prepared(model, self.chosen())
+        if later:
+            self._read_weights(model, later[-1])
+        return model
+
+    def selection(self, model: DeepTalkModel, sampler: TaskSampler) -> Selection | None:
+        """The audio experts of every layer, chosen once after stage 1; None for an arm that sets none apart."""
+        chosen = self.chosen()
+        if chosen is None and self.arm.select is not None:
+            chosen = self.parts.timed("selection", lambda: self.arm.select(Profile(model, sampler, self.size, self.seed)))
+            chosen.save(self.folder / "selection.json")
+        return chosen
+
+    def chosen(self) -> Selection | None:
+        """The selection as far as it has been made."""
         path = self.folder / "selection.json"
-        if path.exists():
-            return Selection.load(path)
-        loads = profile_loads(model, sampler)
-        selection = select_audio_experts(loads, self.size.model.audio_experts, self.arm.formula, self.arm.normaliser, self.seed)
-        selection.save(path)
-        return selection
+        return Selection.load(path) if path.exists() else None
 
     def _sampler(self, model: DeepTalkModel, spoken: SpokenSet | None) -> TaskSampler:
         return TaskSampler(ExampleBuilder(model.config, self.tokenizer), self.size.world, spoken)
@@ -215,10 +245,14 @@ class Recipe:
         result = self.parts.timed(name, lambda: train_stage(
             model, stage, lambda step: sampler.batch(stage.tasks, stage.batch, f"{self.seed}-{stage.code}-{step}"),
             seed=self.seed, selection=allowed, progress_folder=self.folder / "progress" / stage.name,
-            show_progress=self.progress))
+            show_progress=self.progress, loss=self._loss(stage)))
         self.parts.curves += result["curves"]
-        self.parts.budget[stage.code] = {key: result[key] for key in ("updates", "tokens", "trainable")}
+        self.parts.budget[stage.code] = {key: result[key] for key in ("updates", "tokens", "speech_tokens", "trainable")}
         self.parts.save()
+
+    def _loss(self, stage: Stage) -> Callable:
+        own = self.arm.loss is not None and self._differs(stage)
+        return self.arm.loss(self._text_model()) if own else batch_loss
 
     def _measure_text(self, model, stage: Stage, step: int) -> None:
         builder = ExampleBuilder(model.config, self.tokenizer)
@@ -240,7 +274,7 @@ class Recipe:
         shutil.rmtree(self.folder / "progress" / stage.name, ignore_errors=True)
 
 
-def _pretrain_beside(size: SizeConfig, folder: Path, seed: int, arm: str, progress: bool) -> Parts:
+def _pretrain_beside(size: SizeConfig, folder: Path, seed: int, arm: Arm, progress: bool) -> Parts:
     """Stage 0 in a process of its own, on one thread; what it measured is kept apart until it is absorbed."""
     torch.set_num_threads(1)
     recipe = Recipe(size, folder, seed, arm, None, progress)
@@ -256,19 +290,3 @@ def _allowed(stage: Stage, selection: Selection | None) -> list[list[int]] | Non
     if stage.experts == "audio":
         return [list(experts) for experts in selection.audio_experts]
     return [list(selection.text_experts(layer)) for layer in range(selection.num_layers)]
-
-
-@torch.no_grad()
-def profile_loads(model: DeepTalkModel, sampler: TaskSampler, batches: int = PROFILE_BATCHES, size: int = 64) -> ExpertLoads:
-    """Load of every expert on audio (heard and spoken) and on text, measured on training material.
-
-    The text is that of the families which after-training covers: who adapts a published model has no more.
-    """
-    model.eval()
-    with LoadRecorder(model) as recorder:
-        for number in range(batches):
-            for tasks in ({"recognise": 1.0, "answer_aloud": 1.0, "speak": 1.0}, {"covered_text": 1.0}):
-                batch = sampler.batch(tasks, size, f"profile-{number}").to(model.device)
-                recorder.modality(batch.modality)
-                model(**batch.model_inputs())
-    return recorder.loads()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
 
@@ -12,26 +13,26 @@ from minideeptalk.config import STYLES, SizeConfig, size_config
 from minideeptalk.evaluation.latency import first_audio
 from minideeptalk.evaluation.spoken import Examiners, evaluate_speech
 from minideeptalk.evaluation.text_skills import text_accuracy
-from minideeptalk.experts import Selection
 from minideeptalk.experts.partition import parameters_of
 from minideeptalk.inference.talker import Talker
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.records import RunRecord, environment, peak_memory_mb, relative_text_drop
 from minideeptalk.records.rows import selection_entry
 from minideeptalk.tasks import ExampleBuilder, SpokenSet
+from minideeptalk.training.arm import ALIGNED, Arm
 from minideeptalk.training.loop import choose_precision
 from minideeptalk.training.preparation import Tools, synthesise
 from minideeptalk.training.recipe import Recipe
-from minideeptalk.training.stages import speech_stages
+from minideeptalk.training.stages import Stage
 from minideeptalk.world import FAMILIES, data_hash
 
 
-def run_recipe(size: str, folder: Path, seed: int = 0, arm: str = "deeptalk-aligned", shipped: Path | None = None,
+def run_recipe(size: str, folder: Path, seed: int = 0, arm: Arm = ALIGNED, shipped: Path | None = None,
                progress: bool = True) -> dict:
     """Train one model from nothing, or from shipped tools and text model, and measure it.
 
     Args:
-        size: `nano`, `mini` or `base`. folder: the run; finished parts in it are not made again.
+        size: `nano`, `mini` or `base`. folder: the run; finished parts in it are not made again. arm: what it does its way.
         shipped: folder with codec, ear, judges and stage 0, or None.
 
     Returns:
@@ -43,7 +44,7 @@ def run_recipe(size: str, folder: Path, seed: int = 0, arm: str = "deeptalk-alig
     spoken = recipe.spoken(tools)
     model = recipe.pretrained()
     model = recipe.run_stages(model, spoken)
-    metrics = recipe.parts.timed("evaluation", lambda: measure(recipe, model, tools, spoken))
+    metrics = recipe.parts.timed("evaluation", lambda: (arm.measure or measure)(recipe, model, tools, spoken))
     record = build_record(recipe, model, metrics)
     record.write(recipe.folder / "record.json")
     return record.to_dict()
@@ -110,15 +111,17 @@ def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict) -> RunReco
     device = "cuda" if torch.cuda.is_available() else "cpu"
     around = environment(device)
     around["device"]["precision"] = ": ".join(choose_precision())
-    selection = Selection.load(recipe.folder / "selection.json")
+    selection = recipe.chosen()
+    reasons = {} if selection else {"selection": "this arm sets no experts apart"}
+    if metrics["first_audio_ms"]["p50"] is None:
+        reasons["metrics.first_audio_ms"] = "the ear understood none of the questions that were timed"
     return RunRecord(
         arm=recipe.arm.name, size=size.name, seed=recipe.seed,
-        config=size.to_dict() | {"model_config": model.config.to_dict()},
+        config=size.to_dict() | {"model_config": model.config.to_dict(), "arm": describe_arm(recipe)},
         data_hash=fingerprint(size), seconds=sum(parts.seconds.values()), stage_seconds=parts.seconds,
         peak_memory_mb=peak_memory_mb(device), budget=_budget(recipe, model), metrics=metrics, curves=parts.curves,
-        loads=parts.loads, selection=selection_entry(selection.audio_experts, selection.formula, selection.normaliser, "1"),
-        not_measured={} if metrics["first_audio_ms"]["p50"] is not None else {
-            "metrics.first_audio_ms": "the ear understood none of the questions that were timed"},
+        loads=parts.loads, not_measured=reasons,
+        selection=selection_entry(selection.audio_experts, selection.formula, selection.normaliser, "1") if selection else None,
         notes=["started from shipped tools and text model"] if recipe.shipped else [],
         **around,
     )
@@ -130,14 +133,32 @@ def fingerprint(size: SizeConfig) -> str:
     return data_hash() + blake2b(speech.encode(), digest_size=8).hexdigest()
 
 
+def describe_arm(recipe: Recipe) -> dict:
+    """What the arm changed and the stages it went through, for the record."""
+    return {"changes": recipe.arm.changes, "stages": [asdict(stage) for stage in recipe.arm.stages(recipe.size)]}
+
+
 def _budget(recipe: Recipe, model: DeepTalkModel) -> dict:
     """Updates, tokens and parameters after stage 0."""
-    stages = speech_stages(recipe.size)
-    moved = {name for stage in stages for name in parameters_of(model, stage.trainable)}
-    by_stage = recipe.parts.budget
+    stages, by_stage = recipe.arm.stages(recipe.size), recipe.parts.budget
     after = [by_stage[stage.code] for stage in stages]
-    return {
-        "updates": sum(stage["updates"] for stage in after), "tokens": sum(stage["tokens"] for stage in after),
-        "trainable": sum(parameter.numel() for name, parameter in model.named_parameters() if name in moved),
-        "active": model.active_parameters(), "by_stage": by_stage,
+    totals = {name: sum(stage[name] for stage in after) for name in ("updates", "tokens", "speech_tokens")}
+    return totals | {
+        "text_tokens": totals["tokens"] - totals["speech_tokens"], "trainable": _trainable(model, stages, by_stage),
+        "active": model.active_parameters(), "by_stage": by_stage, "declared": list(recipe.arm.declared),
     }
+
+
+def _trainable(model: DeepTalkModel, stages: list[Stage], by_stage: dict) -> int:
+    """Parameters that any stage may move.
+
+    A bank or an adapter is gone after its stage, so its size is what the stage counted beyond the parts that last.
+    """
+    def lasting(parts) -> int:
+        return sum(parameter.numel() for parameter in parameters_of(model, tuple(parts)).values())
+
+    parts = {part for stage in stages for part in stage.trainable}
+    if "experts" in parts:
+        return lasting(parts)
+    passing = {stage.experts: by_stage[stage.code]["trainable"] - lasting(stage.trainable) for stage in stages}
+    return lasting(parts) + sum(passing.values())

@@ -19,7 +19,7 @@ def recipe(monkeypatch):
     calls = []
 
     def run_recipe(size, folder, seed, arm, shipped, progress):
-        calls.append({"size": size, "seed": seed, "arm": arm, "shipped": shipped, "progress": progress})
+        calls.append({"size": size, "seed": seed, "arm": arm.name, "shipped": shipped, "progress": progress})
         raise KeyboardInterrupt
 
     monkeypatch.setattr("minideeptalk.teaching.demo.run_recipe", run_recipe)
