@@ -681,7 +681,7 @@ print(f"  counting answers only, {my_distance(*policies[POLICIES[2]]).mean():.2f
 # - Xue et al. (2024), [OpenMoE](https://arxiv.org/abs/2402.01739): what routers of open models specialise in, and how early it is settled.
 # - Muennighoff et al. (2024), [OLMoE](https://arxiv.org/abs/2409.02060): domain and vocabulary specialisation of experts, measured by load.
 #
-# Next: [chapter 08, choosing the speakers](08_selection).
+# Next: chapter 08, choosing the speakers.
 
 # %%
 chapter.footer()
