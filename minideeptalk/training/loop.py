@@ -18,6 +18,7 @@ from minideeptalk.tasks import Batch
 from minideeptalk.training.checkpoints import load_progress, save_progress
 from minideeptalk.training.losses import batch_loss
 from minideeptalk.training.stages import Stage
+from minideeptalk.training.threads import QuickestThreads
 
 HEARD_OR_SPOKEN = torch.tensor([int(Modality.AUDIO_PROMPT), int(Modality.SPOKEN_ANSWER)])
 
@@ -52,6 +53,7 @@ def train_stage(
     evaluations: int = 4,
     show_progress: bool = True,
     loss: Callable = batch_loss,
+    threads: QuickestThreads | None = None,
 ) -> dict:
     """Train one stage in place.
 
@@ -62,6 +64,7 @@ def train_stage(
         progress_folder: where an interrupted stage continues from.
         evaluate: called a few times with the update number; its numbers go into the curves.
         loss: `losses.batch_loss`, or a rival's with the same arguments and result.
+        threads: sets the number of CPU threads of each step; None leaves it alone.
 
     Returns:
         `curves` (list of {name, stage, step, value}), `updates`, `tokens` and those of them that were heard or spoken
@@ -70,12 +73,14 @@ def train_stage(
     scope = only_experts(model, selection) if stage.experts != "all" else nullcontext()
     with scope:
         trained = trainable_only(model, stage.trainable)
-        result = _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress, loss)
+        result = _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress, loss,
+                              threads)
     result["trainable"] = sum(parameter.numel() for parameter in trained)
     return result
 
 
-def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress, loss) -> dict:
+def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress, loss,
+                 threads) -> dict:
     precision, _ = choose_precision()
     accelerator = Accelerator(mixed_precision=precision)
     optimizer = torch.optim.AdamW(trained, lr=stage.learning_rate, betas=(0.9, 0.98), weight_decay=stage.weight_decay, fused=True)
@@ -91,12 +96,13 @@ def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evalu
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, stage)
         wrapped.train()
-        batch = draw_batch(step).to(accelerator.device)
-        parts = loss(wrapped, batch, stage.text_weight, stage.balance)
-        accelerator.backward(parts.total)
-        accelerator.clip_grad_norm_(trained, stage.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        with threads.step(step) if threads else nullcontext():
+            batch = draw_batch(step).to(accelerator.device)
+            parts = loss(wrapped, batch, stage.text_weight, stage.balance)
+            accelerator.backward(parts.total)
+            accelerator.clip_grad_norm_(trained, stage.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         done.tokens += int(batch.mask.sum())
         done.speech_tokens += int(torch.isin(batch.modality, HEARD_OR_SPOKEN.to(batch.modality.device)).sum())
         if step % 20 == 0 or step == stage.updates - 1:

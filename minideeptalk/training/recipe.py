@@ -6,13 +6,10 @@ What a run leaves in its folder: `codec/`, `ear/`, `judge/`, `style_judge/`, `sp
 
 from __future__ import annotations
 
-import json
 import shutil
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -29,50 +26,14 @@ from minideeptalk.tasks import ExampleBuilder, SpokenSet, TaskSampler
 from minideeptalk.training.arm import ALIGNED, Arm
 from minideeptalk.training.loop import train_stage
 from minideeptalk.training.losses import batch_loss
+from minideeptalk.training.parts import Parts
 from minideeptalk.training.preparation import SPLITS, Tools, encode_split, prepare_tools, synthesise
 from minideeptalk.training.profile import Profile, profile_loads
 from minideeptalk.training.stages import Stage, pretrain_stage
+from minideeptalk.training.threads import QuickestThreads
 from minideeptalk.world import Tokenizer
 
 TOOL_FOLDERS = ("codec", "ear", "judge", "style_judge")
-
-
-@dataclass
-class Parts:
-    """What a run has measured so far, kept in `parts.json` so that a resumed run forgets nothing."""
-
-    path: Path
-    seconds: dict[str, float] = field(default_factory=dict)
-    curves: list = field(default_factory=list)
-    loads: list = field(default_factory=list)
-    budget: dict[str, dict] = field(default_factory=dict)
-
-    @classmethod
-    def open(cls, folder: Path) -> Parts:
-        """The parts of a run, empty for a new one."""
-        path = folder / "parts.json"
-        return cls(path, **json.loads(path.read_text())) if path.exists() else cls(path)
-
-    def save(self) -> None:
-        """Write all but the path."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        values = {"seconds": self.seconds, "curves": self.curves, "loads": self.loads, "budget": self.budget}
-        self.path.write_text(json.dumps(values))
-
-    def absorb(self, other: Parts) -> None:
-        """Take over what another process measured; its seconds ran beside ours and are in ours already."""
-        self.curves += other.curves
-        self.loads += other.loads
-        self.budget |= other.budget
-        self.save()
-
-    def timed(self, name: str, work: Callable):
-        """Do `work()` and add its wall-clock seconds under `name`."""
-        began = time.perf_counter()
-        result = work()
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
-        self.save()
-        return result
 
 
 class Recipe:
@@ -81,14 +42,17 @@ class Recipe:
     Args:
         size: the dial. folder: where everything goes. seed: of the weights and the batches. arm: what this run does its way.
         shipped: folder with ready tools and stage 0 to start from, or None to make everything here.
+        cores: how many CPU cores training and evaluation may share out.
     """
 
     def __init__(self, size: SizeConfig, folder: Path, seed: int = 0, arm: Arm = ALIGNED,
-                 shipped: Path | None = None, progress: bool = True):
-        self.size, self.folder, self.seed, self.arm = size, Path(folder), seed, arm
+                 shipped: Path | None = None, progress: bool = True, cores: int = 1):
+        self.size, self.folder, self.seed, self.arm, self.cores = size, Path(folder), seed, arm, cores
         self.shipped, self.progress = shipped, progress
         self.tokenizer = Tokenizer()
         self.parts = Parts.open(self.folder)
+        sounds = [place / "cache" for place in (self.folder, shipped) if place is not None and (place / "cache").exists()]
+        self.cache = sounds[0] if sounds else self.folder / "cache"  # synthesised speech
 
     # ---- tools and material --------------------------------------------------------------------------------------
 
@@ -107,16 +71,16 @@ class Recipe:
     def _make_tools(self, corpora: dict) -> Tools:
         """Ear and judges on one core while stage 0, if it is wanting too, runs on another."""
         if self._stage_source(pretrain_stage(self.size)) is not None:
-            return prepare_tools(self.size, corpora, self.folder / "cache", self.folder, self.seed, workers=2)
+            return prepare_tools(self.size, corpora, self.cache, self.folder, self.seed, workers=2)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             beside = pool.submit(_pretrain_beside, self.size, self.folder, self.seed, self.arm, self.progress)
-            tools = prepare_tools(self.size, corpora, self.folder / "cache", self.folder, self.seed, workers=1)
+            tools = prepare_tools(self.size, corpora, self.cache, self.folder, self.seed, workers=1)
             self.parts.absorb(beside.result())
         return tools
 
     def corpora(self) -> dict:
         """Synthesised speech of all splits, from the cache if it is there."""
-        return self.parts.timed("synthesis", lambda: synthesise(self.size, self.folder / "cache", progress=self.progress))
+        return self.parts.timed("synthesis", lambda: synthesise(self.size, self.cache, progress=self.progress))
 
     def spoken(self, tools: Tools) -> dict[str, SpokenSet]:
         """Ear frames and codec codes of all splits."""
@@ -169,15 +133,18 @@ class Recipe:
 
     def run_stages(self, model: DeepTalkModel, spoken: dict[str, SpokenSet]) -> DeepTalkModel:
         """The stages after 0, with profile and selection after stage 1; continues after the last finished stage."""
+        model, sampler = self.aligned(model, spoken), self._sampler(model, spoken["train"])
+        selection = self.selection(model, sampler)
+        return self._run(self._prepared(model, selection), self.stages()[1], sampler, selection)
+
+    def aligned(self, model: DeepTalkModel, spoken: dict[str, SpokenSet]) -> DeepTalkModel:
+        """The model of stage 0 after stage 1, as far as arms of one layout share it."""
         sampler = self._sampler(model, spoken["train"])
-        first, later = self._stages()
         if not self.parts.loads:
             self._record_loads(model, sampler, "0")
-        model = self._run(model, first, sampler, None)
-        selection = self.selection(model, sampler)
-        return self._run(self._prepared(model, selection), later, sampler, selection)
+        return self._run(model, self.stages()[0], sampler, None)
 
-    def _stages(self) -> tuple[list[Stage], list[Stage]]:
+    def stages(self) -> tuple[list[Stage], list[Stage]]:
         """The shared stage 1, if the arm begins with it, and the stages in which arms differ."""
         stages = self.arm.stages(self.size)
         shared = int(bool(stages) and stages[0].code == "1")
@@ -185,7 +152,7 @@ class Recipe:
 
     def _differs(self, stage: Stage) -> bool:
         """Whether the arm's own hooks apply: in all stages but 0 and a shared stage 1."""
-        return stage in self._stages()[1]
+        return stage in self.stages()[1]
 
     def _run(self, model: DeepTalkModel, stages: list[Stage], sampler: TaskSampler, selection: Selection | None) -> DeepTalkModel:
         done = [stage for stage in stages if has_stage(self.folder, stage.name)]
@@ -194,7 +161,7 @@ class Recipe:
         for stage in stages[len(done):]:
             with self.arm.around(model, stage, selection) if self._differs(stage) else nullcontext():
                 self._train(model, stage, sampler, _allowed(stage, selection))
-            if self.arm.finish and stage.name == self.arm.stages(self.size)[-1].name:
+            if self.arm.finish and stage == self.stages()[1][-1]:
                 self.arm.finish(model, self._text_model())
             self._measure_text(model, stage, stage.updates)
             self._record_loads(model, sampler, stage.code)
@@ -213,7 +180,7 @@ class Recipe:
 
     def finished_model(self) -> DeepTalkModel:
         """The model after the last stage of a finished run."""
-        first, later = self._stages()
+        first, later = self.stages()
         first = [pretrain_stage(self.size), *first]
         if self.arm.prepare is None:
             return load_stage(self.folder, [*first, *later][-1].name)
@@ -242,10 +209,12 @@ class Recipe:
 
     def _train(self, model, stage: Stage, sampler: TaskSampler, allowed) -> None:
         name = f"stage {stage.code}"
+        self.parts.forget(stage.code)
         result = self.parts.timed(name, lambda: train_stage(
             model, stage, lambda step: sampler.batch(stage.tasks, stage.batch, f"{self.seed}-{stage.code}-{step}"),
             seed=self.seed, selection=allowed, progress_folder=self.folder / "progress" / stage.name,
-            show_progress=self.progress, loss=self._loss(stage)))
+            show_progress=self.progress, loss=self._loss(stage),
+            threads=QuickestThreads(tuple(sorted({1, 2, self.cores}))) if self.cores > 1 else None))
         self.parts.curves += result["curves"]
         self.parts.budget[stage.code] = {key: result[key] for key in ("updates", "tokens", "speech_tokens", "trainable")}
         self.parts.save()

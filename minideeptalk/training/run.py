@@ -11,6 +11,7 @@ import torch
 
 from minideeptalk.config import STYLES, SizeConfig, size_config
 from minideeptalk.evaluation.latency import first_audio
+from minideeptalk.evaluation.sound_workers import SoundWorkers
 from minideeptalk.evaluation.spoken import Examiners, evaluate_speech
 from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.experts.partition import parameters_of
@@ -38,30 +39,44 @@ def run_recipe(size: str, folder: Path, seed: int = 0, arm: Arm = ALIGNED, shipp
     Returns:
         The run record as a dict; it is also written to `folder/record.json`.
     """
-    torch.set_num_threads(choose_threads(size)[0])
-    recipe = Recipe(size_config(size), Path(folder), seed, arm, shipped, progress)
+    cores = torch.get_num_threads()
+    torch.set_num_threads(1)  # each stage raises it where that is quicker
+    return complete(Recipe(size_config(size), Path(folder), seed, arm, shipped, progress, cores))
+
+
+def complete(recipe: Recipe, told: dict | None = None) -> dict:
+    """Everything of a recipe that is not done yet, then its record.
+
+    Args:
+        told: goes into the record's `config`: whatever else decided this run.
+
+    Returns:
+        The run record as a dict; it is also written to the run's folder.
+    """
     tools = recipe.tools()
     spoken = recipe.spoken(tools)
-    model = recipe.pretrained()
-    model = recipe.run_stages(model, spoken)
-    metrics = recipe.parts.timed("evaluation", lambda: (arm.measure or measure)(recipe, model, tools, spoken))
-    record = build_record(recipe, model, metrics)
+    model = recipe.run_stages(recipe.pretrained(), spoken)
+    measured = recipe.arm.measure or measure
+    metrics = recipe.parts.timed("evaluation", lambda: measured(recipe, model, tools, spoken))
+    record = build_record(recipe, model, metrics, told or {})
     record.write(recipe.folder / "record.json")
     return record.to_dict()
 
 
-def choose_threads(size: str) -> tuple[int, str]:
-    """Threads for training a size on this machine, and the reason."""
-    if size == "nano":
-        return 1, "nano: a step is too small to share; two threads save a tenth on an idle machine and cost threefold on a busy one"
-    return torch.get_num_threads(), f"{size}: as many as torch chose"
-
-
 def measure(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: dict[str, SpokenSet]) -> dict:
     """The `metrics` of a run record, all on the test split."""
+    torch.set_num_threads(1)
+    if recipe.cores > 1:
+        with SoundWorkers(recipe.folder / "codec", recipe.cores) as workers:
+            return _measure(recipe, model, tools, spoken, workers)
+    return _measure(recipe, model, tools, spoken, None)
+
+
+def _measure(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: dict[str, SpokenSet],
+             workers: SoundWorkers | None) -> dict:
     config = recipe.size.evaluation
     builder = ExampleBuilder(model.config, recipe.tokenizer)
-    examiners = Examiners(tools.codec, tools.judge, tools.style_judge)
+    examiners = Examiners(tools.codec, tools.judge, tools.style_judge, workers)
     speech = evaluate_speech(model, builder, examiners, spoken["train"], spoken["test"], config)
     before = _text_accuracy_after(recipe, "0")
     after = text_accuracy(model, builder, "test", config.text_items)
@@ -89,7 +104,7 @@ def measure(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: dict[str
 
 def _latency(recipe: Recipe, model: DeepTalkModel, tools: Tools) -> dict:
     """First-audio latency on one thread, over validation questions."""
-    corpora = synthesise(recipe.size, recipe.folder / "cache", splits=("validation",), progress=False)["validation"]
+    corpora = synthesise(recipe.size, recipe.cache, splits=("validation",), progress=False)["validation"]
     waveforms = [torch.from_numpy(corpora.questions.waveform(number)) for number in range(recipe.size.evaluation.latency_runs + 4)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -105,7 +120,7 @@ def _text_accuracy_after(recipe: Recipe, code: str) -> dict[str, float]:
     return {point["name"].removeprefix(prefix): point["value"] for point in rows}
 
 
-def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict) -> RunRecord:
+def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict, told: dict) -> RunRecord:
     """The record of a finished run."""
     parts, size = recipe.parts, recipe.size
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -117,7 +132,7 @@ def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict) -> RunReco
         reasons["metrics.first_audio_ms"] = "the ear understood none of the questions that were timed"
     return RunRecord(
         arm=recipe.arm.name, size=size.name, seed=recipe.seed,
-        config=size.to_dict() | {"model_config": model.config.to_dict(), "arm": describe_arm(recipe)},
+        config=size.to_dict() | {"model_config": model.config.to_dict(), "arm": describe_arm(recipe), **told},
         data_hash=fingerprint(size), seconds=sum(parts.seconds.values()), stage_seconds=parts.seconds,
         peak_memory_mb=peak_memory_mb(device), budget=_budget(recipe, model), metrics=metrics, curves=parts.curves,
         loads=parts.loads, not_measured=reasons,
