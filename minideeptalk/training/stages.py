@@ -5,7 +5,7 @@ A rival is the same list with an entry changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minideeptalk.config import SizeConfig
 from minideeptalk.experts.partition import BACKBONE
@@ -65,3 +65,22 @@ def speech_stages(size: SizeConfig) -> list[Stage]:
         Stage("3-joint", "3", "Joint", ("experts", "router", *AUDIO_SIDE), {**SPEECH_TASKS, "covered_text": 4.0},
               lengths.joint, lengths.speech_batch, lengths.joint_lr),
     ]
+
+
+EVERYTHING = (*BACKBONE, *AUDIO_SIDE)
+"""All that can learn: what a rival without a partition trains."""
+
+
+def merged(stages: list[Stage], like: Stage) -> Stage:
+    """One stage in the place of several, with as many updates and, up to rounding of the batch, as many examples of each task.
+
+    Args:
+        stages: what it replaces. like: whose name, trainable parts and rates it takes.
+    """
+    updates = sum(stage.updates for stage in stages)
+    examples: dict[str, float] = {}
+    for stage in stages:
+        for task, weight in stage.tasks.items():
+            share = weight / sum(stage.tasks.values())
+            examples[task] = examples.get(task, 0.0) + stage.updates * stage.batch * share
+    return replace(like, tasks=examples, updates=updates, batch=round(sum(examples.values()) / updates))

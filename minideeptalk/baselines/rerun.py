@@ -1,0 +1,67 @@
+"""A published record run again on the reader's machine, and each of its numbers held against a band."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from minideeptalk.baselines.arms import find_arm
+from minideeptalk.baselines.study import Plan, run_study
+from minideeptalk.records import Comparison, compare, different_settings, read_record
+from minideeptalk.training.run import run_recipe
+
+BANDS = {
+    "relative_text_drop.all": "text_items_per_family", "relative_text_drop.covered": "text_items_per_family",
+    "spoken_qa_text": "spoken_questions", "spoken_qa_speech": "spoken_questions", "asr_wer": "spoken_questions",
+    "tts_wer.trained": "spoken_answers", "tts_wer.unseen": "spoken_answers",
+    "style_accuracy.recognised": "ceilings", "style_accuracy.mirrored": "ceilings",
+}
+"""Metrics that are compared, and the count of the items each rests on."""
+LEAST = 0.05
+"""Another processor rounds otherwise, and training amplifies it: no band is narrower than this."""
+
+
+def bands_of(record: Mapping) -> dict[str, float]:
+    """How far a second run of the same recipe may lie from this one: twice the standard error of a difference of two shares."""
+    counts, found = record["metrics"]["counts"], {}
+    for metric, counted in BANDS.items():
+        value = record["metrics"]
+        for name in metric.split("."):
+            value = value[name]
+        if value is not None:
+            share = min(max(value, 0.0), 1.0)
+            found[metric] = max(LEAST, 2 * (2 * share * (1 - share) / counts[counted]) ** 0.5)
+    return found
+
+
+def rerun(record: Mapping, folder: Path, shipped: Path | None = None, say: Callable[[str], None] = print) -> dict:
+    """Run what a record describes once more, in a folder of its own, and return the new record.
+
+    Args:
+        shipped: ready tools and text model; used where the record's run used them.
+    """
+    arm, seed = find_arm(record["arm"]), record["seed"]
+    study = record["config"].get("study")
+    if study is None:
+        began_with = shipped if any("shipped" in note for note in record["notes"]) else None
+        return run_recipe(record["size"], folder, seed, arm, began_with)
+    plan = Plan(record["size"], folder, (arm,), (seed,), study["scale"], shipped if record["size"] == "nano" else None)
+    run_study(plan, workers=1, say=say)
+    return read_record(folder / "records" / f"{arm.name}-s{seed}.json")
+
+
+def comparison_table(record: Mapping, again: Mapping) -> str:
+    """Metric by metric: published, here, the band, inside or outside; then the settings that differed, if any."""
+    rows = compare(record, again, bands_of(record))
+    lines = [f"{'metric':<28}{'record':>10}{'here':>10}{'band':>10}  verdict"]
+    lines += [f"{row.metric:<28}{row.first:>10.3f}{'-' if row.second is None else format(row.second, '.3f'):>10}{row.band:>10.3f}  {verdict(row)}"
+              for row in rows]
+    outside = sum(row.inside is False for row in rows)
+    lines.append(f"{len(rows) - outside} of {len(rows)} inside the band" + "".join(
+        f"\nsetting differs: {name}" for name in different_settings(record, again)))
+    return "\n".join(lines)
+
+
+def verdict(row: Comparison) -> str:
+    """`inside`, `outside`, or `not measured`."""
+    return "not measured" if row.inside is None else "inside" if row.inside else "outside"

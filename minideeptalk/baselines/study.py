@@ -1,0 +1,208 @@
+"""The study: many arms, many seeds, one record a run; safe to interrupt, and nothing is made twice (chapter 14).
+
+What lies in its folder: `study.json` (what it was begun with), `shared/tools` (codec, ear, judges, spoken material),
+`shared/text-<hash>` (stage 0), `shared/aligned-<hash>` (stages 0 and 1), `runs/<arm>-s<seed>` and `records/<arm>-s<seed>.json`.
+The hash covers all that decides a shared part, so two arms share it exactly if it is the same.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from minideeptalk.config import SizeConfig, size_config
+from minideeptalk.errors import LearnerError
+from minideeptalk.model.checkpoints import has_stage
+from minideeptalk.training.arm import ALIGNED, Arm
+from minideeptalk.training.recipe import Recipe
+from minideeptalk.training.run import complete, fingerprint
+from minideeptalk.training.stages import pretrain_stage
+
+ITEMS = {"text_items": 200, "spoken_questions": 200, "spoken_answers": 200, "ceilings": 100, "latency_runs": 4}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One study.
+
+    Args:
+        size: the dial. folder: everything goes there. arms: what is compared. seeds: runs of each arm, paired by seed.
+        scale: factor on the updates of all stages after 0; it stands in each record.
+        shipped: folder with ready tools and, for seed 0, a text model; None makes everything in the study's folder.
+    """
+
+    size: str
+    folder: Path
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    scale: float = 1.0
+    shipped: Path | None = None
+
+    @property
+    def config(self) -> SizeConfig:
+        """The size with scaled stages and the study's own number of test items."""
+        return scaled(size_config(self.size), self.scale)
+
+    @property
+    def tools(self) -> Path:
+        """Folder of what all runs share: tools and spoken material."""
+        return self.folder / "shared" / "tools"
+
+
+def scaled(size: SizeConfig, scale: float) -> SizeConfig:
+    """A size whose stages after 0 have `scale` times as many updates, examined on `ITEMS`."""
+    stages = size.stages
+    lengths = {name: max(1, round(getattr(stages, name) * scale)) for name in ("align", "audio_experts", "text_experts", "joint")}
+    return replace(size, stages=replace(stages, **lengths), evaluation=replace(size.evaluation, **ITEMS))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run, or a part that several runs share. `step` is `text`, `aligned` or `run`."""
+
+    plan: Plan
+    arm: Arm
+    seed: int
+    step: str
+
+    @property
+    def folder(self) -> Path:
+        """Where it goes; shared parts are named by what decides them."""
+        if self.step == "run":
+            return self.plan.folder / "runs" / f"{self.arm.name}-s{self.seed}"
+        return self.plan.folder / "shared" / f"{self.step}-{self._key()}-s{self.seed}"
+
+    @property
+    def finished(self) -> Path:
+        """The file that exists once it is done."""
+        return self.record if self.step == "run" else self.folder / "done"
+
+    @property
+    def record(self) -> Path:
+        """The record of a run."""
+        return self.plan.folder / "records" / f"{self.arm.name}-s{self.seed}.json"
+
+    def _key(self) -> str:
+        size = self.plan.config
+        decides = [fingerprint(size), asdict(size.model), size.ear.width, asdict(pretrain_stage(size)), self.arm.choices(size)]
+        if self.step == "aligned":
+            shared = [asdict(stage) for stage in self.arm.stages(size) if stage.code == "1"]
+            decides += [self.arm.layout, self.arm.delay, shared]
+        return blake2b(json.dumps(decides, sort_keys=True).encode(), digest_size=4).hexdigest()
+
+    def before(self) -> Job | None:
+        """The shared part that this one continues."""
+        earlier = {"run": "aligned", "aligned": "text"}.get(self.step)
+        return replace(self, step=earlier) if earlier else None
+
+
+def work(job: Job) -> str:
+    """Do one job, in a process of its own, on one thread; returns its folder's name."""
+    torch.set_num_threads(1)
+    before = job.before()
+    if before is not None and not job.folder.exists():
+        fresh = job.folder.with_name(f".{job.folder.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(before.folder, fresh, ignore=shutil.ignore_patterns("done", "progress"))
+        fresh.rename(job.folder)
+    recipe = Recipe(job.plan.config, job.folder, job.seed, job.arm, _ready(job), progress=False)
+    if job.step == "run":
+        complete(recipe, {"study": {"scale": job.plan.scale, "shared": before.folder.name}})
+        job.record.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(job.folder / "record.json", job.record)
+    else:
+        model = recipe.pretrained()
+        if job.step == "aligned":
+            recipe.aligned(model, recipe.spoken(recipe.tools()))
+        job.finished.touch()
+    return job.folder.name
+
+
+def _ready(job: Job) -> Path:
+    """Where a job finds what it does not make: a text model of seed 0 that is there already, else the study's tools."""
+    plan = job.plan
+    if job.step == "text" and job.seed == 0:
+        name = pretrain_stage(plan.config).name
+        return next((place for place in (plan.tools, plan.shipped) if place and has_stage(place, name)), plan.tools)
+    return plan.tools
+
+
+def jobs(plan: Plan, step: str) -> list[Job]:
+    """What is left to do of one step: seed after seed, so that an unfinished study has whole pairs; shared parts once."""
+    found = {}
+    for seed in plan.seeds:
+        for arm in plan.arms:
+            job = Job(plan, arm, seed, step)
+            if not job.finished.exists() and not Job(plan, arm, seed, "run").finished.exists():
+                found.setdefault(job.folder, job)
+    return list(found.values())
+
+
+def run_study(plan: Plan, workers: int = 2, say: Callable[[str], None] = print) -> None:
+    """Run all that is missing; call it again after an interruption and it goes on.
+
+    Args:
+        workers: processes, one thread each. say: gets a line when something is done.
+
+    Raises:
+        LearnerError: for a folder that holds another study, or when runs failed; the others are finished first.
+    """
+    _begin(plan)
+    if any(jobs(plan, "run")) and not (plan.tools / "spoken" / "test" / "spoken.json").exists():
+        say("shared: tools and spoken material")
+        recipe = Recipe(plan.config, plan.tools, 0, ALIGNED, plan.shipped, progress=False)
+        recipe.spoken(recipe.tools())
+    failed = []
+    for step in ("text", "aligned", "run"):
+        todo = jobs(plan, step)
+        for number, (job, error) in enumerate(_each(todo, workers), 1):
+            say(f"{step} {number}/{len(todo)}: {job.folder.name}{f' failed: {error}' if error else ''}")
+            failed += [f"{job.folder.name}: {error}"] if error else []
+        if failed:
+            raise LearnerError("every run to finish", "; ".join(failed), next_step="the same command tries the failed ones again")
+
+
+def _each(todo: list[Job], workers: int) -> Iterable[tuple[Job, Exception | None]]:
+    if workers == 1:
+        for job in todo:
+            yield job, _fault(work, job)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(work, job): job for job in todo}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.exception()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _fault(work: Callable[[Job], str], job: Job) -> Exception | None:
+    try:
+        work(job)
+    except Exception as error:  # noqa: BLE001  one failed run must not cost the others
+        return error
+    return None
+
+
+def _begin(plan: Plan) -> None:
+    """Write down what the study is, or check that the folder holds this one; arms and seeds may be added later."""
+    told = {"size": plan.size, "scale": plan.scale, "shipped": plan.shipped is not None}
+    path = plan.folder / "study.json"
+    if path.exists():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored != told:
+            raise LearnerError(f"the study of {plan.folder}, begun with {stored}", str(told), "another study lies there",
+                               "give the same --size and --scale, or another --out")
+    elif plan.folder.exists() and any(plan.folder.iterdir()):
+        raise LearnerError("a new folder, or that of a study", f"{plan.folder}, which has other files in it", next_step="give another --out")
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(told) + "\n", encoding="utf-8")
