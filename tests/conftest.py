@@ -22,6 +22,19 @@ class Tiny:
                  "dense_hidden": 24, "experts": 8, "experts_per_token": 2, "expert_hidden": 8}
         return DeepTalkConfig(**{**sizes, **choices})
 
+    def size(self, updates=2):
+        """A size of the dial for such models: `updates` of four examples in every stage, two test items a family."""
+        from dataclasses import replace
+
+        from minideeptalk.config import ModelSize, StageLengths, size_config
+
+        nano = size_config("nano")
+        lengths = dict.fromkeys(("pretrain", "align", "audio_experts", "text_experts", "joint"), updates)
+        return replace(nano, ear=replace(nano.ear, width=6), codec=replace(nano.codec, codebook_size=8),
+                       model=ModelSize(width=16, layers=3, heads=2, dense_hidden=24, experts=12, experts_per_token=2, expert_hidden=8,
+                                       audio_experts=3),
+                       stages=StageLengths(**lengths, text_batch=4, speech_batch=4), evaluation=replace(nano.evaluation, text_items=2))
+
     def model(self, seed=0, **choices):
         import torch
 

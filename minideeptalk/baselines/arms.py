@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from minideeptalk.baselines.ablations import ABLATIONS
+from minideeptalk.baselines.dense import DENSE
+from minideeptalk.baselines.lora_puremoe import LORA_PUREMOE
+from minideeptalk.baselines.moextend import MOEXTEND
+from minideeptalk.baselines.puremoe import PUREMOE
+from minideeptalk.baselines.remedies import AVERAGED, DISTILLED, REPLAY
+from minideeptalk.baselines.routing import HARD_ROUTING, SEPARATE_ROUTERS
+from minideeptalk.baselines.selections import IMPORTANCE, RANDOM, SPLIT_BY_INDEX
+from minideeptalk.baselines.sequential import SEQUENTIAL
 from minideeptalk.errors import LearnerError
 from minideeptalk.training.arm import ALIGNED, DEEPTALK, Arm
 
-ARMS: dict[str, Arm] = {arm.name: arm for arm in (DEEPTALK, ALIGNED)}
+MAIN = (ALIGNED, IMPORTANCE, PUREMOE, SEQUENTIAL, LORA_PUREMOE, RANDOM[0], DENSE)
+RIVALS = (*MAIN, DEEPTALK, *RANDOM[1:], SPLIT_BY_INDEX, HARD_ROUTING, SEPARATE_ROUTERS, MOEXTEND, REPLAY, AVERAGED, DISTILLED)
+
+TIERS: dict[str, tuple[tuple[Arm, ...], int]] = {"A": (MAIN, 5), "B": (RIVALS, 3), "C": ((ALIGNED, *ABLATIONS), 3)}
+"""Arms and number of seeds of each tier: the main arms, all rivals, the ablations."""
+
+ARMS: dict[str, Arm] = {arm.name: arm for arm in (*RIVALS, *ABLATIONS)}
 """Every arm that `minideeptalk train --arm` and the study know."""
 
 

@@ -24,6 +24,8 @@ PARTS = {
     "shared": (".shared.",),
     "experts": (".experts.gate_up_proj", ".experts.down_proj"),
     "bank": (".experts.bank.",),
+    "lora": (".lora_",),
+    "talker": ("talker.",),
 }
 """Names of parameter groups, and what each parameter's name contains."""
 
@@ -45,8 +47,14 @@ def parameters_of(model: nn.Module, parts: tuple[str, ...]) -> dict[str, nn.Para
 
 
 def route_to(model, allowed: list[list[int]] | None) -> None:
-    """Let tokens reach only the experts `allowed[layer]`; None opens every expert again."""
+    """Let tokens reach only the experts `allowed[layer]`; None opens every expert again.
+
+    Where fewer than K are allowed, a token goes to as many as there are: the reference code's top-k over masked scores picks
+    closed experts with weight 0 there, which is the same.
+    """
+    chosen = model.config.experts_per_token
     for layer, mixture in enumerate(model.mixtures()):
+        mixture.router.experts_per_token = chosen if allowed is None else min(chosen, len(allowed[layer]))
         everyone = set(range(mixture.experts.num_experts))
         mixture.router.close(sorted(everyone - set(allowed[layer])) if allowed is not None else None)
 

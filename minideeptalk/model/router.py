@@ -46,6 +46,10 @@ class Router(nn.Module):
                                "each token needs K experts", "close fewer experts or lower experts_per_token")
         self.closed = closed
 
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Scores in fp32 before the softmax; (N, D) -> (N, E)."""
+        return F.linear(hidden.float(), self.weight.float())
+
     def forward(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Route tokens.
 
@@ -56,7 +60,7 @@ class Router(nn.Module):
             probabilities (N, E) in fp32 over the open experts, weights (N, K) and indices (N, K) of the chosen ones.
         """
         with torch.autocast(hidden.device.type, enabled=False):  # mixed precision would round logits and make ties
-            logits = F.linear(hidden.float(), self.weight.float())  # (N, E)
+            logits = self.logits(hidden)  # (N, E)
         if self.closed is not None:
             logits = logits.masked_fill(self.closed, float("-inf"))
         probabilities = logits.softmax(dim=-1)

@@ -9,23 +9,12 @@ from functools import partial
 import pytest
 import torch
 
-from minideeptalk.config import ModelSize, SizeConfig, StageLengths, size_config
 from minideeptalk.experts import Selection
 from minideeptalk.training import profile, recipe
 from minideeptalk.training.arm import ALIGNED, DEEPTALK
 from minideeptalk.training.losses import batch_loss
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.stages import speech_stages
-
-
-def small():
-    """nano with a model of width 16 and two updates a stage."""
-    nano = size_config("nano")
-    return replace(nano, model=ModelSize(width=16, layers=3, heads=2, dense_hidden=24, experts=8, experts_per_token=2, expert_hidden=8,
-                                         audio_experts=3),
-                   ear=replace(nano.ear, width=6), codec=replace(nano.codec, codebook_size=8),
-                   stages=StageLengths(pretrain=2, align=2, audio_experts=2, text_experts=2, joint=2, text_batch=4, speech_batch=4),
-                   evaluation=replace(nano.evaluation, text_items=2))
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +24,8 @@ def short_profile(monkeypatch):
         monkeypatch.setattr(module, "profile_loads", partial(profile.profile_loads, batches=1, size=8))
 
 
-def run(tiny, folder, arm=ALIGNED, size: SizeConfig | None = None):
-    made = Recipe(size or small(), folder, 0, arm, None, progress=False)
+def run(tiny, folder, arm=ALIGNED):
+    made = Recipe(tiny.size(), folder, 0, arm, None, progress=False)
     return made, made.run_stages(made.pretrained(), {"train": tiny.spoken_set()})
 
 
@@ -98,7 +87,7 @@ class Hooks:
 
     def select(self, profile):
         self.calls.append("select")
-        return Selection(((0, 1, 2), (3, 4, 5)), 8)
+        return Selection(((0, 1, 2), (3, 4, 5)), 12)
 
     def prepare(self, model, selection):
         self.calls.append(("prepare", selection.audio_experts[0]))
@@ -137,5 +126,5 @@ def test_an_arm_without_selection_and_without_stage_1_trains_what_it_lists(tiny,
 def test_another_architecture_does_not_take_the_shipped_text_model(tiny, tmp_path):
     run(tiny, tmp_path / "shipped")
     arm = replace(ALIGNED, name="dense", choices=lambda size: {"experts": 4})
-    own = Recipe(small(), tmp_path / "own", 0, arm, tmp_path / "shipped", progress=False)
+    own = Recipe(tiny.size(), tmp_path / "own", 0, arm, tmp_path / "shipped", progress=False)
     assert own.pretrained().config.experts == 4

@@ -1,0 +1,127 @@
+"""Ablations as arms: each row changes one choice of `deeptalk-aligned` (chapter 14); the table of rows is `ABLATIONS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from minideeptalk.config import SizeConfig
+from minideeptalk.experts import NORMALISERS
+from minideeptalk.training.arm import ALIGNED, Arm
+from minideeptalk.training.profile import THE_PAPERS, ByLoad
+from minideeptalk.training.stages import EVERYTHING, Stage, merged, speech_stages
+
+
+def _arm(name: str, changes: str, **fields) -> Arm:
+    return replace(ALIGNED, name=name, changes=changes, **fields)
+
+
+# ---- who speaks --------------------------------------------------------------------------------------------------------
+
+
+def formulas() -> list[Arm]:
+    """Every formula with every normaliser that can change its ranking."""
+    rules = [ByLoad(formula, normaliser) for formula in ("product", "difference", "ratio") for normaliser in NORMALISERS]
+    rules += [ByLoad("audio_only"), ByLoad("worst_first")]
+    return [_arm(f"formula-{rule.formula}-{rule.normaliser}", f"experts chosen by {rule.formula} of loads, by {rule.normaliser}",
+                 select=rule) for rule in rules if rule != THE_PAPERS]
+
+
+def counts() -> list[Arm]:
+    """Audio experts of a layer: below, at and above top-k."""
+    return [_arm(f"audio-experts-{count}", f"{count} audio experts in a layer", select=ByLoad(count=count))
+            for count in (1, 2, 4, 6, 8)]
+
+
+# ---- stages ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The recipe's stages with some fields of the stages in `codes` changed."""
+
+    codes: tuple[str, ...]
+    also: tuple[str, ...] = ()
+    trainable: tuple[str, ...] | None = None
+    rate: float = 1.0
+
+    def __call__(self, size: SizeConfig) -> list[Stage]:
+        return [self._change(stage) if stage.code in self.codes else stage for stage in speech_stages(size)]
+
+    def _change(self, stage: Stage) -> Stage:
+        parts = (*(self.trainable or stage.trainable), *self.also)
+        return replace(stage, trainable=parts, learning_rate=stage.learning_rate * self.rate)
+
+
+def without_1(size: SizeConfig) -> list[Stage]:
+    """Stage 2.1 does the alignment too; loads are measured before the model ever heard anything."""
+    align, audio, text, joint = speech_stages(size)
+    return [merged([align, audio], like=audio), text, joint]
+
+
+def without_21(size: SizeConfig) -> list[Stage]:
+    """The joint stage does what the audio experts would have learnt alone."""
+    align, audio, text, joint = speech_stages(size)
+    return [align, text, merged([audio, joint], like=joint)]
+
+
+def without_22(size: SizeConfig) -> list[Stage]:
+    """The joint stage does what the text experts would have learnt alone."""
+    align, audio, text, joint = speech_stages(size)
+    return [align, audio, merged([text, joint], like=joint)]
+
+
+def without_3(size: SizeConfig) -> list[Stage]:
+    """The joint stage's speech goes to 2.1 and its text to 2.2; the experts never learn together."""
+    align, audio, text, joint = speech_stages(size)
+    spoken = {task: weight for task, weight in joint.tasks.items() if task != "covered_text"}
+    updates = round(joint.updates * sum(spoken.values()) / sum(joint.tasks.values()))
+    written = replace(joint, tasks={"covered_text": 1.0}, updates=joint.updates - updates)
+    return [align, merged([audio, replace(joint, tasks=spoken, updates=updates)], like=audio), merged([text, written], like=text)]
+
+
+LEFT_OUT: dict[str, Callable[[SizeConfig], list[Stage]]] = {"1": without_1, "2.1": without_21, "2.2": without_22, "3": without_3}
+
+
+def stage_changes() -> list[Arm]:
+    """Each stage left out at equal updates; routers, backbone and shared experts frozen or not."""
+    arms = [_arm(f"without-{code}", f"no stage {code}; its updates go to another", stages=stages)
+            for code, stages in LEFT_OUT.items()]
+    arms += [_arm("router-trained-2", "the router learns in 2.1 and 2.2", stages=Changed(("2.1", "2.2"), also=("router",))),
+             _arm("router-frozen-3", "the router stays as text pretraining left it",
+                  stages=Changed(("3",), trainable=("experts", "audio_embedding", "audio_heads", "adapter"))),
+             _arm("shared-trained-3", "the shared experts learn in stage 3", stages=Changed(("3",), also=("shared",))),
+             _arm("shared-removed", "a model without shared experts", choices=no_shared_experts)]
+    return arms + [_arm(f"backbone-3-x{rate}", f"all parameters learn in stage 3, at {rate} times its rate",
+                        stages=Changed(("3",), trainable=EVERYTHING, rate=rate)) for rate in (0.1, 0.3, 1.0)]
+
+
+def no_shared_experts(size: SizeConfig) -> dict:
+    """Nothing that every token passes but attention."""
+    return {"shared_experts": 0}
+
+
+# ---- rows and layout ---------------------------------------------------------------------------------------------------
+
+
+def bare_mean(size: SizeConfig) -> dict:
+    """The paper's mean of eight rows, not scaled."""
+    return {"combine": "mean", "embedding_multiplier": 1.0}
+
+
+def bare_sum(size: SizeConfig) -> dict:
+    """The sum of the eight rows, not scaled."""
+    return {"combine": "sum", "embedding_multiplier": 1.0}
+
+
+def layouts() -> list[Arm]:
+    """How the rows of a step are combined, where words stand, and how far codec streams lag."""
+    return [_arm("rows-mean", "the bare mean of the eight rows", choices=bare_mean),
+            _arm("rows-sum", "the bare sum of the eight rows", choices=bare_sum),
+            _arm("delay-level", "codec streams lag by pyramid level", delay="level"),
+            _arm("delay-stream", "codec stream i lags i + 1", delay="stream"),
+            _arm("layout-aligned", "a word stands at its first step alone", layout="aligned"),
+            _arm("layout-ahead", "all words first, then padding", layout="ahead")]
+
+
+ABLATIONS = (*formulas(), *counts(), *stage_changes(), *layouts())

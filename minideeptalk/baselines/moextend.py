@@ -1,0 +1,56 @@
+"""MoExtend: every expert stays a text expert, and new audio experts are added beside them, each a copy of one.
+
+Axes: E experts before, A added, H hidden width of one expert, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from minideeptalk.config import SizeConfig
+from minideeptalk.experts import Selection
+from minideeptalk.model import DeepTalkModel
+from minideeptalk.training.arm import ALIGNED
+from minideeptalk.training.profile import Profile
+from minideeptalk.training.stages import Stage, speech_stages
+
+
+@dataclass(frozen=True)
+class Added:
+    """The audio experts are those that `add_experts` is going to add."""
+
+    def __call__(self, profile: Profile) -> Selection:
+        before, added = profile.model.config.experts, profile.size.model.audio_experts
+        return Selection((tuple(range(before, before + added)),) * profile.model.config.moe_layers, before + added, "added")
+
+
+def stages(size: SizeConfig) -> list[Stage]:
+    """The recipe's; in 2.1 the router learns too, which moves the new rows alone: closed experts get no gradient."""
+    return [replace(stage, trainable=("router", *stage.trainable)) if stage.experts == "audio" else stage
+            for stage in speech_stages(size)]
+
+
+def add_experts(model: DeepTalkModel, selection: Selection) -> DeepTalkModel:
+    """Copy every (E / A)-th expert as a new one and give it a fresh router row."""
+    added = len(selection.audio_experts[0])
+    before = selection.experts - added
+    sources = [(number + 1) * before // added - 1 for number in range(added)]
+    generator = torch.Generator().manual_seed(0)
+    for mixture in model.mixtures():
+        experts, router = mixture.experts, mixture.router
+        for name in ("gate_up_proj", "down_proj"):
+            weight = getattr(experts, name).detach()
+            setattr(experts, name, nn.Parameter(torch.cat([weight, weight[sources]])))  # (E + A, ...)
+        rows = torch.empty(added, router.weight.shape[1])
+        nn.init.kaiming_uniform_(rows, a=5 ** 0.5, generator=generator)
+        router.weight = nn.Parameter(torch.cat([router.weight.detach(), rows.to(router.weight)]))  # (E + A, D)
+        experts.num_experts = selection.experts
+    model.config.experts = selection.experts
+    return model
+
+
+MOEXTEND = replace(ALIGNED, name="moextend", stages=stages, select=Added(), prepare=add_experts,
+                   changes="the audio experts are added beside all the others, as copies of some")

@@ -1,0 +1,228 @@
+"""Rivals of two models: the text model stays as it is, words pass from one to the other, and both are measured like any arm."""
+
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from minideeptalk.baselines.cascade import CASCADE, Cascade, Transcripts, with_synthesiser
+from minideeptalk.baselines.experts_apart import EXPERTS_APART, groups
+from minideeptalk.baselines.modular import MODULAR, ThinkerTalker, as_written, talker_hidden, with_talker
+from minideeptalk.baselines.talkers import words_to_say
+from minideeptalk.config import EvaluationConfig, size_config
+from minideeptalk.experts import Selection, find_experts
+from minideeptalk.experts.partition import BACKBONE, parameters_of
+from minideeptalk.hearing.ear import Ear
+from minideeptalk.inference.decoding import answer_in_text, speak
+from minideeptalk.model import AudioToken
+from minideeptalk.model.checkpoints import load_stage
+from minideeptalk.records import validate
+from minideeptalk.speech.voices import HELD_OUT_VOICE
+from minideeptalk.tasks import SpokenSet, collate
+from minideeptalk.teaching.samples import shipped_run
+from minideeptalk.training import profile, recipe, run
+from minideeptalk.training.preparation import Tools
+from minideeptalk.training.recipe import Recipe
+from minideeptalk.training.stages import speech_stages
+
+THREE = pytest.mark.parametrize("arm", [CASCADE, MODULAR, EXPERTS_APART], ids=lambda arm: arm.name)
+
+
+@pytest.fixture(autouse=True)
+def short_profile(monkeypatch):
+    """Loads measured on a few examples: what they are does not matter here."""
+    for module in (profile, recipe):
+        monkeypatch.setattr(module, "profile_loads", partial(profile.profile_loads, batches=1, size=8))
+
+
+def trained(tiny, folder, arm):
+    made = Recipe(tiny.size(), folder, 0, arm, None, progress=False)
+    return made, made.run_stages(made.pretrained(), {"train": tiny.spoken_set()})
+
+
+def heard_prompts(builder, tiny, trigger=AudioToken.ANSWER):
+    return [builder.heard_prompt(tiny.frames(count, count), trigger) for count in (3, 7)]
+
+
+# ---- what stays --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arm", [CASCADE, MODULAR], ids=lambda arm: arm.name)
+def test_the_text_model_keeps_every_byte_while_the_talker_learns(tiny, tmp_path, arm):
+    made, model = trained(tiny, tmp_path, arm)
+    before = load_stage(tmp_path, "0-pretrain")
+    assert all(torch.equal(value, before.state_dict()[name]) for name, value in parameters_of(model, BACKBONE).items()
+               if not name.startswith("talker."))
+    fresh = arm.prepare(before, None).talker.state_dict()
+    assert not all(torch.equal(value, fresh[name]) for name, value in model.talker.state_dict().items())
+    found = made.finished_model().state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in model.state_dict().items())
+
+
+def test_the_modular_adapter_learns_to_hear(tiny, tmp_path):
+    _, model = trained(tiny, tmp_path, MODULAR)
+    before = load_stage(tmp_path, "1-align").adapter.state_dict()
+    assert not any(torch.equal(value, before[name]) for name, value in model.adapter.state_dict().items())
+
+
+def test_two_models_count_what_both_use_and_load_is_that_of_the_text_model(tiny):
+    model = tiny.model()
+    for prepare in (with_synthesiser, with_talker):
+        both = prepare(model, None)
+        assert both.active_parameters() == model.active_parameters() + both.talker.active_parameters()
+        assert [name for name, _ in find_experts(both)] == [name for name, _ in find_experts(model)]
+    assert with_synthesiser(model, None).talker.active_parameters() == model.active_parameters()
+
+
+# ---- words pass from one to the other ------------------------------------------------------------------------------------
+
+
+def test_what_the_ear_read_can_be_read_again_from_its_frames(tiny):
+    torch.manual_seed(0)
+    ear = Ear(("red", "cat", "box", "hat"), replace(size_config("nano").ear, width=8, layers=1)).freeze()
+    heard = ear.listen([torch.randn(120, 80), torch.randn(90, 80)])
+    builder = Transcripts(SimpleNamespace(tokenizer=tiny.tokenizer), tiny.model(), ear)
+    assert all(len(one.words) > 2 for one in heard)
+    for one in heard:
+        assert builder.heard_prompt(one.frames, AudioToken.MIRROR).text == builder.text_prompt(one.words).text
+
+
+def test_a_prompt_to_speak_tells_its_words_and_a_question_none(tiny):
+    builder = tiny.builder()
+    assert words_to_say(builder, builder.text_prompt(("say", "red", "cat"), AudioToken.SAY_SAD)) == ["red", "cat"]
+    for question in (builder.text_prompt(("say", "red", "cat")), builder.heard_prompt(tiny.frames(3), AudioToken.MIRROR)):
+        assert words_to_say(builder, question) is None
+
+
+@pytest.mark.parametrize("prepare, decoder", [(with_synthesiser, Cascade), (with_talker, ThinkerTalker)])
+def test_the_words_of_a_spoken_answer_are_the_text_models_own(tiny, prepare, decoder):
+    model, builder = prepare(tiny.model(), None), tiny.builder()
+    prompts = heard_prompts(builder, tiny)
+    written = [answer.words for answer in answer_in_text(model, builder, prompts)]
+    given = builder.text_prompt(("say", "red", "cat"), AudioToken.SAY_HAPPY)
+    spoken = speak(model, builder, [*prompts, given], max_frames=12, decoder=decoder)
+    for answer, words in zip(spoken, [*written, ["red", "cat"]]):
+        assert answer.words == words[:len(answer.words)] and answer.starts[:1] == [0]
+    assert len(spoken[0].words) > 1
+
+
+def test_a_cascade_cannot_tell_how_a_question_was_said(tiny):
+    model, builder = with_synthesiser(tiny.model(), None), tiny.builder()
+    ear = Ear(Tiny_words := tiny.words, replace(size_config("nano").ear, width=6, heads=2)).freeze()
+    transcripts = Transcripts(SimpleNamespace(tokenizer=tiny.tokenizer), model, ear)
+    plain, mirrored = ([transcripts.heard_prompt(tiny.frames(4), trigger)] for trigger in (AudioToken.ANSWER, AudioToken.MIRROR))
+    one, other = (speak(model, builder, prompt, max_frames=6, decoder=Cascade)[0] for prompt in (plain, mirrored))
+    assert torch.equal(one.codes, other.codes) and one.words == other.words and set(one.words) <= {*builder.tokenizer.words} | set(Tiny_words)
+
+
+# ---- the thinker reads words once ----------------------------------------------------------------------------------------
+
+
+def test_the_thinker_reads_a_spoken_answer_as_if_it_were_written(tiny):
+    builder, words = tiny.builder(), ("red", "cat", "box")
+    frames, answer = tiny.frames(4), tiny.answer(words)
+    spoken = collate([builder.answer_aloud(frames, answer), builder.recognise(frames, ("leo",)), builder.speak(words, "sad", answer)],
+                     builder.silence)
+    written = collate([builder.with_text_answer(builder.heard_prompt(frames, AudioToken.ANSWER), words, ""), builder.recognise(frames, ("leo",)),
+                       builder.with_text_answer(builder.text_prompt(("say", *words), AudioToken.SAY_SAD), words, "")], builder.silence)
+    seen = as_written(spoken, builder.end, builder.silence)
+    assert torch.equal(seen.mask, written.mask)
+    for name in ("text", "text_target", "codes", "frames", "frame_mask"):
+        one, other = getattr(seen, name), getattr(written, name)
+        assert torch.equal(one[seen.mask], other[seen.mask]), name
+    assert (seen.text_target[~seen.mask] == -100).all()
+
+
+@torch.no_grad()
+def test_what_the_talker_says_step_by_step_is_what_its_training_would_predict(tiny):
+    """The thinker's states stand beside the same words in training and when talking."""
+    model, builder = with_talker(tiny.model(), None), tiny.builder()
+    model.talker.audio_heads.projection.weight.view(7, -1, 16)[0, 8 + AudioToken.EOA] = 0.0  # an answer of some length
+    for number, answer in enumerate(speak(model, builder, heard_prompts(builder, tiny), max_frames=8, decoder=ThinkerTalker)):
+        said = SimpleNamespace(words=builder.tokenizer.encode(answer.words), codes=answer.codes, starts=answer.starts)
+        kept = [word for word, start in zip(said.words, said.starts) if start < len(said.codes)]
+        said.words, said.starts = kept, said.starts[:len(kept)]
+        batch = collate([builder.answer_aloud(tiny.frames((3, 7)[number], (3, 7)[number]), said)], builder.silence)
+        read = as_written(batch, builder.end, builder.silence)
+        states = model(**read.model_inputs(), real=read.mask).hidden
+        hidden = talker_hidden(model, batch, torch.tensor([True]), states)
+        wanted = batch.code_target[0, :, 0] != -100  # (T,)
+        predicted = model.talker.audio_logits(hidden[0, wanted])[..., :8].argmax(dim=-1)  # (F + 1, Q)
+        assert len(said.codes) > 4 and torch.equal(predicted[:-1], said.codes)
+
+
+# ---- budgets ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", ["nano", "mini"])
+def test_updates_are_those_of_the_recipe_and_what_differs_is_declared(size):
+    size = size_config(size)
+    updates = sum(stage.updates for stage in speech_stages(size))
+    for arm in (CASCADE, MODULAR, EXPERTS_APART):
+        assert sum(stage.updates for stage in arm.stages(size)) == updates
+    for arm in (CASCADE, MODULAR):
+        assert any(line.startswith("text tokens") for line in arm.declared)
+    assert any(line.startswith("speech tokens") for line in CASCADE.declared)
+
+    def examples(stages):
+        found = {}
+        for stage in stages:
+            for task, weight in stage.tasks.items():
+                found[task] = found.get(task, 0) + stage.updates * stage.batch * weight / sum(stage.tasks.values())
+        return found
+
+    wanted, apart, modular = (examples(stages) for stages in (speech_stages(size), EXPERTS_APART.stages(size), MODULAR.stages(size)))
+    assert apart == pytest.approx(wanted, rel=0.01)
+    assert modular == pytest.approx({task: count for task, count in wanted.items() if task != "covered_text"}, rel=0.03)
+
+
+def test_each_group_of_experts_learns_while_the_others_keep_every_byte(tiny, tmp_path):
+    made, _ = trained(tiny, tmp_path, EXPERTS_APART)
+    selection = made.chosen()
+    assert selection.formula == "by_index" and groups(Selection(((8, 9, 10, 11),), 12), "2.1h") == [[8, 9]]
+    names = [stage.name for stage in EXPERTS_APART.stages(tiny.size())]
+    open_in = {"2.1-hearing": groups(selection, "2.1h"), "2.1-speaking": groups(selection, "2.1s"),
+               "2.2-text-experts": [selection.text_experts(layer) for layer in range(2)]}
+    for name, mine in open_in.items():
+        before, after = (load_stage(tmp_path, stage) for stage in (names[names.index(name) - 1], name))
+        for layer, (old, new) in enumerate(zip(before.mixtures(), after.mixtures())):
+            moved = (old.experts.down_proj != new.experts.down_proj).flatten(1).any(dim=1).nonzero()[:, 0].tolist()
+            assert moved and set(moved) <= set(mine[layer]), name
+    budget = made.parts.budget
+    assert run._trainable(made.finished_model(), EXPERTS_APART.stages(tiny.size()), budget) > max(
+        stage["trainable"] for code, stage in budget.items() if code != "0")
+
+
+# ---- a record of each ----------------------------------------------------------------------------------------------------
+
+
+def invented(tiny, split):
+    """Replies and questions as wide as the shipped ear and codec; the last question comes from the voice that is never trained."""
+    found = tiny.spoken_set(8, seed=len(split))
+    for number, question in enumerate(found.questions):
+        question.frames = torch.randn(3, 128, generator=torch.Generator().manual_seed(number))
+    found.questions[-1].voice = HELD_OUT_VOICE.name
+    return SpokenSet(found.questions, [tiny.reply(words, style) for words in (("red", "cat"), ("box", "hat", "leo")) for style in ("neutral", "sad")]
+                     + found.replies)
+
+
+@THREE
+def test_a_run_ends_in_a_record_that_holds(tiny, tmp_path, monkeypatch, arm):
+    tools, wide = Tools.load(shipped_run()), tiny.size()
+    wide = replace(wide, ear=replace(wide.ear, width=tools.ear.width), codec=replace(wide.codec, codebook_size=tools.codec.codebook_size),
+                   evaluation=EvaluationConfig(text_items=2, spoken_questions=4, spoken_answers=2, ceilings=2, latency_runs=1))
+    sound = SimpleNamespace(questions=SimpleNamespace(waveform=lambda number: torch.randn(8000).numpy()))
+    monkeypatch.setattr(run, "synthesise", lambda *_, **__: {"validation": sound})
+    monkeypatch.setattr("minideeptalk.inference.talker.Talker.is_understood", lambda *_: True)
+    monkeypatch.setattr(Recipe, "tools", lambda _: tools)
+    monkeypatch.setattr(Recipe, "spoken", lambda *_: {split: invented(tiny, split) for split in ("train", "test")})
+    record = run.complete(Recipe(wide, tmp_path, 0, arm, None, progress=False))
+    validate(record)
+    metrics = record["metrics"]
+    assert record["arm"] == arm.name and record["budget"]["declared"] == list(arm.declared) and metrics["first_audio_ms"]["p50"] > 0
+    if arm is not EXPERTS_APART:
+        assert metrics["text_accuracy"]["before"] == metrics["text_accuracy"]["after"]
+    if arm is CASCADE:
+        assert metrics["asr_wer"] == metrics["ear_wer"] and metrics["style_accuracy"]["recognised"] == 0.25
