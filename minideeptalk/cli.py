@@ -12,9 +12,11 @@ import sys
 import warnings
 
 from minideeptalk import __version__
+from minideeptalk.allocator import keep_memory
 from minideeptalk.errors import LearnerError
 
 BAD_INPUT, INTERRUPTED = 2, 130
+WORKING = ("train", "demo", "evaluate", "talk")  # commands that are worth a warmed-up allocator; `bench` asks for its own
 QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1",
          "PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -91,6 +93,17 @@ def record_show(args) -> int:
     return 0
 
 
+def bench(args) -> int:
+    """Measure speed beside the peers."""
+    from minideeptalk.benchmarks import bench, table, write
+
+    record = bench(args.benchmark, args.size, args.threads, args.rounds, args.run)
+    if args.out:
+        write(record, args.out)
+    print(json.dumps(record, indent=1) if args.json else table(record))
+    return 0
+
+
 def demo(args) -> int:
     """Train, ask, report."""
     from minideeptalk.teaching.demo import run_demo
@@ -105,7 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
                            epilog="Begin with: minideeptalk doctor, then minideeptalk demo --out runs/demo")
     parser.add_argument("--version", action="version", version=f"minideeptalk {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=OneLineParser, required=True)
-    for add in (_add_doctor, _add_demo, _add_train, _add_evaluate, _add_talk, _add_profile, _add_record):
+    for add in (_add_doctor, _add_demo, _add_train, _add_evaluate, _add_talk, _add_profile, _add_record, _add_bench):
         add(commands)
     return parser
 
@@ -207,12 +220,32 @@ def _add_record(commands) -> None:
     form.add_argument("--json", action="store_true", help="the record itself, after checking it against its schema")
 
 
+def _add_bench(commands) -> None:
+    parser = _command(commands, "bench", bench, "how fast, beside the limit and the peers?", (
+        "experts: the expert layer beside a dense layer of the same active work, the clear loop and\n"
+        "transformers' experts. train: a whole training step. talk: the wait for the first sound in\n"
+        "parts, and single steps. codec: codes to sound. All candidates run in turns, so only their\n"
+        "ratios count; close other programs first."),
+        "  minideeptalk bench experts --size mini --threads 1 --json\n"
+        "  minideeptalk bench talk --size nano --run runs/nano --out book/records/bench-talk-nano-1.json",
+        "accepted, as everywhere; weights and tokens of a benchmark are fixed")
+    parser.add_argument("benchmark", metavar="WHAT", help="experts, train, talk or codec")
+    parser.add_argument("--size", default="mini", metavar="SIZE", help="nano, mini (default) or base")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (default 1)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds that count (default: enough for the benchmark)")
+    parser.add_argument("--run", metavar="DIR", help="of talk: a finished run, whose voice is measured too")
+    parser.add_argument("--out", metavar="FILE", help="also write the record here")
+    parser.add_argument("--json", action="store_true", help="the record as JSON")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
     for name, value in QUIET.items():  # before transformers is imported; children inherit it
         os.environ.setdefault(name, value)
     warnings.simplefilter("ignore")
     args = build_parser().parse_args(argv)
+    if args.command in WORKING:
+        keep_memory()
     try:
         return args.run_command(args)
     except LearnerError as error:

@@ -12,8 +12,8 @@ PACKAGE = ROOT / "minideeptalk"
 
 # The rooms, from the one that knows nothing to the one that may know all: a room imports only rooms above it.
 # `data_samples` lives at the root for readers and is installed inside the package.
-ROOMS = ("errors", "config", "data_samples", "world", "speech", "codec", "hearing", "model", "experts", "tasks", "inference", "evaluation",
-         "records", "training", "baselines", "viz", "benchmarks", "teaching", "cli")
+ROOMS = ("errors", "config", "allocator", "data_samples", "world", "speech", "codec", "hearing", "model", "experts", "tasks", "inference",
+         "evaluation", "records", "training", "baselines", "viz", "benchmarks", "teaching", "cli")
 ENTRIES = ("__init__", "__main__")  # the public API and `python -m`, which may name any room
 
 # Where a room must not know what stands above it, and why.
@@ -23,6 +23,7 @@ BLIND_SPOTS = {
 # Packages from outside that a room must not import.
 NOT_IMPORTED = {
     "errors": ("torch", "numpy", "transformers"), "config": ("torch", "numpy", "transformers"),
+    "allocator": ("torch", "numpy", "transformers"),
     "world": ("torch", "transformers"), "speech": ("transformers",), "records": ("transformers",),
     "cli": ("torch", "transformers", "plotly", "numpy"),
 }

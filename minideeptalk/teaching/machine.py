@@ -10,6 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
+from minideeptalk.allocator import keep_memory
 from minideeptalk.errors import LearnerError
 
 FLOORS = {"torch": (2, 10), "transformers": (5, 15), "numpy": (2, 0)}
@@ -44,7 +45,7 @@ class Machine:
 
 
 def describe_machine() -> Machine:
-    """Print and return what this notebook runs on.
+    """Print and return what this notebook runs on, and let the process keep its memory (`allocator.keep_memory`).
 
     Raises:
         NotReady: if Python or a package is older than the library's floor.
@@ -57,6 +58,7 @@ def describe_machine() -> Machine:
                       os.cpu_count() or 1, _memory_gb(), importlib.util.find_spec("google.colab") is not None
                       if importlib.util.find_spec("google") else False)
     print(machine)
+    print(keep_memory()[1])
     return machine
 
 

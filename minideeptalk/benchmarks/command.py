@@ -1,0 +1,58 @@
+"""`minideeptalk bench`: one benchmark from its name to its record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from minideeptalk.allocator import keep_memory
+from minideeptalk.benchmarks.codec import bench_codec
+from minideeptalk.benchmarks.experts import bench_experts
+from minideeptalk.benchmarks.record import benchmark_record
+from minideeptalk.benchmarks.talk import bench_talk
+from minideeptalk.benchmarks.timing import choose_clock
+from minideeptalk.benchmarks.train import bench_train
+from minideeptalk.config import SIZES
+from minideeptalk.errors import LearnerError
+
+BENCHMARKS = ("experts", "train", "talk", "codec")
+ROUNDS = {"experts": 20, "train": 8, "talk": 20, "codec": 10}
+
+
+def bench(benchmark: str, size: str = "mini", threads: int = 1, rounds: int | None = None, run: Path | str | None = None) -> dict:
+    """Measure and return the record.
+
+    Args:
+        benchmark: one of `BENCHMARKS`. size: of the dial. threads: for torch. rounds: that count; None takes `ROUNDS`.
+        run: of `talk` alone, a finished run whose voice is measured.
+
+    Raises:
+        LearnerError: for a name or number that makes no sense.
+    """
+    if benchmark not in BENCHMARKS or size not in SIZES:
+        raise LearnerError(f"one of {', '.join(BENCHMARKS)} at one of {', '.join(SIZES)}", f"{benchmark} at {size}")
+    if threads < 1 or (rounds is not None and rounds < 1):
+        raise LearnerError("1 or more threads and rounds", f"{threads} threads, {rounds} rounds")
+    if run is not None and benchmark != "talk":
+        raise LearnerError("--run with `talk` only", f"--run with {benchmark}", "the other benchmarks need no finished run")
+    device = "cuda" if torch.cuda.is_available() and benchmark in ("experts", "train") else "cpu"
+    rounds = rounds or ROUNDS[benchmark]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        clock, why = choose_clock(threads, device)
+        kept, result = _measure(benchmark, size, rounds, clock, device, run)
+        return benchmark_record(benchmark, size, threads, device, why, kept, rounds, result)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measure(benchmark: str, size: str, rounds: int, clock, device: str, run) -> tuple[str, dict]:
+    """What the allocator does, and the result."""
+    if benchmark == "train":
+        return bench_train(size, rounds, clock, device)
+    kept = keep_memory()[1]
+    if benchmark == "experts":
+        return kept, bench_experts(size, rounds, clock, device)
+    return kept, bench_talk(size, rounds, clock, run) if benchmark == "talk" else bench_codec(size, rounds, clock)

@@ -1,0 +1,159 @@
+"""A benchmark compares what is equal, counts what it says, and leaves a record that explains itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from minideeptalk.benchmarks import bench, codec, experts, steps, table, talk, timing, train, validate, write
+from minideeptalk.benchmarks.record import bar, benchmark_record, row, schema
+from minideeptalk.config import ModelSize
+from minideeptalk.errors import LearnerError
+
+RECORDS = sorted((Path(__file__).resolve().parents[2] / "book" / "records").glob("bench-*.json"))
+SMALL = ModelSize(width=16, layers=3, heads=2, dense_hidden=24, experts=8, experts_per_token=2, expert_hidden=8, audio_experts=4)
+
+
+@pytest.fixture
+def clock():
+    """A clock that advances by one second each time it is read."""
+    ticks = iter(range(1_000_000))
+    return lambda: next(ticks)
+
+
+def a_record(**changes):
+    rows = [row("dense", "D 8", 100, 1.0, 1.0, 2.5), row("ours", "D 8", 100, 1.2, 1.0, None, real_time_factor=0.1)]
+    result = {"rows": rows, "bars": [bar("near the limit", 1.2, at_most=1.25)], "notes": ["a note"], **changes}
+    return benchmark_record("experts", "nano", 1, "cpu", "a clock", "kept", 3, result)
+
+
+# ---- fair times ----------------------------------------------------------------------------------------------------------
+
+
+def test_candidates_take_turns_and_each_begins_a_round(clock):
+    order = []
+    seconds = timing.in_turns({name: (lambda name=name: order.append(name)) for name in "abc"}, 4, clock)
+    assert {name: len(times) for name, times in seconds.items()} == {"a": 4, "b": 4, "c": 4}
+    rounds = ["".join(order[start:start + 3]) for start in range(0, len(order), 3)]
+    assert rounds == ["abc", "bca", "cab", "abc", "bca", "cab"]  # two before the first that counts
+
+
+def test_one_thread_is_timed_without_what_others_do():
+    assert "CPU time" in timing.choose_clock(1, "cpu")[1] and "wall" in timing.choose_clock(2, "cpu")[1]
+
+
+def test_peak_memory_is_what_stands_at_once():
+    def run():
+        for _ in range(3):
+            torch.ones(1_000_000)  # 4 MB, freed before the next
+        return [torch.ones(1_000_000) for _ in range(2)]
+    assert timing.peak_memory_mb(run) == pytest.approx(8, abs=0.5)
+
+
+# ---- what is compared is equal -------------------------------------------------------------------------------------------
+
+
+def test_every_layer_of_experts_computes_the_same():
+    layers, inputs = experts.make_layers(experts.Shape(16, 8, 8, 2, 32), "cpu")
+    outputs = {name: layer(*inputs) for name, layer in layers.items() if name != experts.DENSE}
+    assert len(outputs) == 5
+    for name, output in outputs.items():
+        torch.testing.assert_close(output, outputs["clear loop"], atol=1e-5, rtol=0, msg=name)
+
+
+def test_the_dense_limit_multiplies_as_much_as_the_chosen_experts():
+    shape = experts.Shape(16, 8, 8, 2, 32)
+    layers, _ = experts.make_layers(shape, "cpu")
+    chosen = sum(part[0].numel() for part in layers[experts.OURS].parameters()) * shape.K
+    assert sum(part.numel() for part in layers[experts.DENSE].parameters()) == chosen
+
+
+def test_the_whole_models_are_of_one_active_size():
+    ours, theirs, dense = train.our_model(SMALL, 6), train.their_model(SMALL), train.dense_model(SMALL)
+    note = train._sizes_note({train.DENSE: dense, train.OURS: ours, train.THEIRS: theirs})
+    active = [int(part.split()[-2].replace(",", "")) for part in note.split(";")]
+    assert max(active) / min(active) < 1.02, note
+
+
+def test_each_training_step_moves_its_model():
+    text = torch.randint(train.WORDS, (2, 8))
+    for name, model in ((train.OURS, train.our_model(SMALL)), (train.DENSE, train.dense_model(SMALL)), (train.THEIRS, train.their_model(SMALL))):
+        before = [parameter.clone() for parameter in model.parameters()]
+        train._training_step(name, model, text)()
+        assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters())), name
+
+
+def test_a_preallocated_cache_gives_what_a_growing_one_gives(tiny):
+    model, text = tiny.model().eval(), torch.randint(20, (1, steps.PROMPT))
+    grown = steps.write_greedily(model, text)
+    assert steps.write_greedily(model, text, steps.PreallocatedCache(steps.PROMPT + steps.NEW)) == grown and len(grown) == steps.NEW
+
+
+def test_an_answer_is_timed_in_every_part(monkeypatch):
+    monkeypatch.setattr(talk, "LONG_ANSWER", 12)
+    take = talk.take_answer(talk.untrained_talker("nano"), torch.randn(16_000), trained=True)
+    assert tuple(take.parts) == talk.PARTS and len(take.chunk_factors) == 2
+    assert take.wait == pytest.approx(sum(take.parts.values()) - take.parts["leading silence"])
+
+
+def test_chunks_of_sound_add_up_to_the_whole():
+    small = talk.untrained_talker("nano").codec
+    codes = torch.zeros(6, 7, dtype=torch.long)
+    assert len(codec.decode_in_chunks(small, codes, 2)) == len(small.decode(codes))
+
+
+# ---- records -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_written_and_shown(tmp_path):
+    record = a_record()
+    assert json.loads(write(record, tmp_path / "bench.json").read_text()) == record
+    shown = table(record)
+    assert "1.20" in shown and "met" in shown and "note: a note" in shown
+
+
+def test_a_row_holds_both_ratios():
+    entry = row("ours", "D 8", 4096, 0.05, 0.04, 12.0)
+    assert (entry["tokens_per_s"], entry["ratio_to_dense"], entry["share_of_limit"]) == (81_920.0, 1.25, 0.8)
+
+
+@pytest.mark.parametrize("measured, limits, met", [(1.2, {"at_most": 1.25}, True), (1.3, {"at_most": 1.25}, False),
+                                                   (1.3, {"at_least": 1.2}, True), (1.1, {"at_least": 1.2}, False)])
+def test_a_bar_says_whether_it_is_met(measured, limits, met):
+    assert bar("a claim", measured, **limits)["met"] is met
+
+
+@pytest.mark.parametrize("changes", [{"rows": []}, {"bars": [{"claim": "x"}]}, {"notes": "one"}, {"surprise": 1}])
+def test_a_record_that_breaks_its_schema_is_refused(changes):
+    with pytest.raises(LearnerError):
+        a_record(**changes)
+
+
+def test_the_schema_explains_every_measured_field():
+    fields = schema()["properties"]["rows"]["items"]["properties"]
+    assert all("description" in field for field in fields.values())
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_the_records_of_the_book_keep_to_the_schema(path):
+    record = json.loads(path.read_text())
+    validate(record)
+    assert path.stem == f"bench-{record['benchmark']}-{record['size']}-{record['threads']}"
+
+
+@pytest.mark.parametrize("words", [("dance",), ("experts", "giant"), ("experts", "nano", 0), ("experts", "nano", 1, 0), ("codec", "nano", 1, 1, "runs/x")])
+def test_a_benchmark_that_makes_no_sense_is_refused(words):
+    with pytest.raises(LearnerError):
+        bench(*words)
+
+
+def test_the_command_measures_prints_and_writes(monkeypatch, tmp_path, capsys):
+    from minideeptalk.cli import main
+
+    monkeypatch.setitem(experts.SHAPES, "nano", (experts.Shape(16, 4, 8, 2, 64),))
+    assert main(["bench", "experts", "--size", "nano", "--rounds", "1", "--json", "--out", str(tmp_path / "r.json")]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record == json.loads((tmp_path / "r.json").read_text())
+    assert [entry["ratio_to_dense"] for entry in record["rows"] if entry["name"] == experts.DENSE] == [1.0]
+    assert record["threads"] == 1 and len(record["rows"]) == 6
