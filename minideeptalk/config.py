@@ -113,16 +113,16 @@ class StageLengths:
 
     pretrain: int = 2400
     align: int = 250
-    audio_experts: int = 3000
+    audio_experts: int = 4000
     text_experts: int = 100
-    joint: int = 1100
+    joint: int = 1300
     text_batch: int = 64
     speech_batch: int = 16
     pretrain_lr: float = 2e-3
     align_lr: float = 4e-3
-    audio_lr: float = 5e-3
+    audio_lr: float = 4e-3
     text_lr: float = 5e-4
-    joint_lr: float = 8e-4
+    joint_lr: float = 1e-3
 
 
 @dataclass(frozen=True)
