@@ -62,9 +62,9 @@ chapter.diagram()
 # | codec | 02 Sound to codes and back |
 # | ear, adapter | 03 Hearing |
 # | router, experts, shared expert | [04 A mixture of experts](04_mixture_of_experts) |
-# | text pretraining | 05 A text model that has something to lose |
-# | two streams, heads | 06 Two streams at once |
-# | stages of training | 07 Alignment, 08 Choosing the speakers, 09 One modality at a time, 10 Together, 11 Preference |
+# | text pretraining | [05 A text model that has something to lose](05_text_model) |
+# | two streams, heads | [06 Two streams at once](06_two_streams) |
+# | stages of training | [07 Alignment](07_load), 08 Choosing the speakers, 09 One modality at a time, 10 Together, 11 Preference |
 # | all of it, running | 12 Real time, 13 What the words do not say, 14 Does it hold?, 15 Out of the toy |
 #
 # ## Hear it first

@@ -654,7 +654,7 @@ print(f"- Loop and grouped path agree; at {counts[-1]} tokens the loop took {rat
 # - Shazeer et al. (2017), [Outrageously Large Neural Networks](https://arxiv.org/abs/1701.06538): where it began for language.
 # - Shazeer (2020), [GLU Variants Improve Transformer](https://arxiv.org/abs/2002.05202): SwiGLU.
 #
-# Next: chapter 05, a text model that has something to lose.
+# Next: [chapter 05, a text model that has something to lose](05_text_model).
 
 # %%
 chapter.footer()

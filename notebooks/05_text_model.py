@@ -869,7 +869,7 @@ print("  of the others: what there was to lose, and what was lost.")
 #   teacher forcing.
 # - Wilson (1927), [Probable Inference, the Law of Succession, and Statistical Inference](https://doi.org/10.1080/01621459.1927.10502953): the interval of exercise 05-4.
 #
-# Next: chapter 06, two streams at once.
+# Next: [chapter 06, two streams at once](06_two_streams).
 
 # %%
 chapter.footer()
