@@ -1,6 +1,6 @@
 """The command line: each command turns its arguments into one call of the library, and prints what came back.
 
-Exit status: 0 all well, 1 `doctor` found a fault, 2 bad input (one line on stderr), 130 interrupted.
+Exit status: 0 all well, 1 `doctor` found a fault or `compare` a difference, 2 bad input (one line on stderr), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -112,13 +112,32 @@ def demo(args) -> int:
     return 0
 
 
+def study(args) -> int:
+    """Run what is missing of a study, or print its table."""
+    from minideeptalk.teaching.research import study, table_of
+
+    if not args.table:
+        study(args.out, args.size, args.tier, args.arms, args.seed, args.seeds, args.scale, args.workers)
+    print(table_of(args.out))
+    return 0
+
+
+def compare(args) -> int:
+    """Run a record again; 1 if a metric lies outside its band."""
+    from minideeptalk.teaching.research import compare
+
+    report, inside = compare(args.record, args.out)
+    print(report)
+    return 0 if inside else 1
+
+
 def build_parser() -> argparse.ArgumentParser:
     """All commands with the words of their `--help`."""
     parser = OneLineParser(prog="minideeptalk", description="A spoken language model in miniature: train it, talk to it, look inside.",
                            epilog="Begin with: minideeptalk doctor, then minideeptalk demo --out runs/demo")
     parser.add_argument("--version", action="version", version=f"minideeptalk {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=OneLineParser, required=True)
-    for add in (_add_doctor, _add_demo, _add_train, _add_evaluate, _add_talk, _add_profile, _add_record, _add_bench):
+    for add in (_add_doctor, _add_demo, _add_train, _add_evaluate, _add_talk, _add_profile, _add_record, _add_bench, _add_study, _add_compare):
         add(commands)
     return parser
 
@@ -238,6 +257,35 @@ def _add_bench(commands) -> None:
     parser.add_argument("--json", action="store_true", help="the record as JSON")
 
 
+def _add_study(commands) -> None:
+    parser = _command(commands, "study", study, "every rival and every ablation, with seeds and intervals", (
+        "Runs many arms with many seeds and writes one record a run into DIR/records. Tier A: the main\n"
+        "arms, B: all rivals, C: the ablations. Arms of one seed share tools, text model and stage 1.\n"
+        "Interrupted, the same command goes on. Prints the table: means over seeds with 95 % t\n"
+        "intervals, differences from deeptalk-aligned paired by seed, the paper's figures beside them."),
+        "  minideeptalk study --size nano --tier A --out runs/study --scale 0.5\n  minideeptalk study --out runs/study --table",
+        "the first seed (default 0)")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the study")
+    parser.add_argument("--size", default="nano", metavar="SIZE", help="nano (default), mini or base")
+    parser.add_argument("--tier", default="A", choices=("A", "B", "C"), help="which arms (default A)")
+    parser.add_argument("--arms", metavar="A,B", help="only these arms, by name, instead of a tier")
+    parser.add_argument("--seeds", type=int, metavar="N", help="how many seeds (default: 5 in tier A, else 3)")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="times the updates of every stage after 0 (default 1)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="runs side by side, one thread each (default 2)")
+    parser.add_argument("--table", action="store_true", help="only print the table of what has run")
+
+
+def _add_compare(commands) -> None:
+    parser = _command(commands, "compare", compare, "run a published record again and hold it against a band", (
+        "Does on this machine what the record says was done, and prints metric by metric what the\n"
+        "record has, what came out here, and whether the difference is inside the band that chance\n"
+        "over so many test items allows. Leaves with 1 if any metric is outside."),
+        "  minideeptalk compare book/records/nano-deeptalk-aligned.json --out runs/again",
+        "accepted, as everywhere; the record's own seed is used")
+    parser.add_argument("record", metavar="RECORD", help="a record, or the folder of a run")
+    parser.add_argument("--out", required=True, metavar="DIR", help="a new folder for the run; called again, it goes on")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
     for name, value in QUIET.items():  # before transformers is imported; children inherit it
@@ -264,7 +312,7 @@ def _how_to_resume(args) -> str:
         return f"; to go on: minideeptalk train --resume --out {args.out}"
     if args.command == "demo":
         return f"; to go on: minideeptalk demo --out {args.out}{' --scratch' if args.scratch else ''}"
-    return ""
+    return "; the same command goes on" if args.command in ("study", "compare") else ""
 
 
 if __name__ == "__main__":

@@ -78,8 +78,9 @@ def text_rows(batch: Batch, silence: int) -> Batch | None:
         rows &= (batch.codes == silence).flatten(1).all(dim=1)
     if not bool(rows.any()):
         return None
-    kept = {field.name: None if getattr(batch, field.name) is None else getattr(batch, field.name)[rows] for field in fields(Batch)}
-    return Batch(**(kept | {"codes": None, "code_target": None, "frames": None, "frame_mask": None, "elapsed": None}))
+    spoken = {"codes": None, "code_target": None, "frames": None, "frame_mask": None, "elapsed": None}
+    written = {field.name: getattr(batch, field.name)[rows] for field in fields(Batch) if field.name not in spoken}
+    return Batch(**written, **spoken)
 
 
 DISTILLED = replace(PUREMOE, name="distilled", changes="as puremoe, held to the text model's answers", loss=Distilled, declared=(

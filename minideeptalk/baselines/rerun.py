@@ -50,14 +50,20 @@ def rerun(record: Mapping, folder: Path, shipped: Path | None = None, say: Calla
     return read_record(folder / "records" / f"{arm.name}-s{seed}.json")
 
 
+def outside(record: Mapping, again: Mapping) -> list[Comparison]:
+    """The metrics of a second run that lie outside their band."""
+    return [row for row in compare(record, again, bands_of(record)) if row.inside is False]
+
+
 def comparison_table(record: Mapping, again: Mapping) -> str:
     """Metric by metric: published, here, the band, inside or outside; then the settings that differed, if any."""
     rows = compare(record, again, bands_of(record))
+    left = len(rows) - len(outside(record, again))
     lines = [f"{'metric':<28}{'record':>10}{'here':>10}{'band':>10}  verdict"]
-    lines += [f"{row.metric:<28}{row.first:>10.3f}{'-' if row.second is None else format(row.second, '.3f'):>10}{row.band:>10.3f}  {verdict(row)}"
-              for row in rows]
-    outside = sum(row.inside is False for row in rows)
-    lines.append(f"{len(rows) - outside} of {len(rows)} inside the band" + "".join(
+    for row in rows:
+        here = "-" if row.second is None else f"{row.second:.3f}"
+        lines.append(f"{row.metric:<28}{row.first:>10.3f}{here:>10}{row.band:>10.3f}  {verdict(row)}")
+    lines.append(f"{left} of {len(rows)} inside the band" + "".join(
         f"\nsetting differs: {name}" for name in different_settings(record, again)))
     return "\n".join(lines)
 

@@ -13,12 +13,12 @@ from minideeptalk.training.arm import ALIGNED
 from minideeptalk.training.losses import text_loss
 from minideeptalk.training.profile import COVERED_TEXT, ByLoad, Profile
 
-RANDOM = tuple(replace(ALIGNED, name=f"random-{draw}", changes="the audio experts are drawn by lot", select=ByLoad("random", draw=draw + 1))
-               for draw in range(3))
+RANDOM = tuple(replace(ALIGNED, name=f"random-{draw}", select=ByLoad("random", draw=draw + 1),
+                       changes="the audio experts are drawn by lot") for draw in range(3))
 """Three draws, as in the paper's Table 8; each seed draws anew."""
 
-SPLIT_BY_INDEX = replace(ALIGNED, name="split-by-index", changes="the last experts of each layer are the audio experts, as in MoST",
-                         select=ByLoad("by_index"))
+SPLIT_BY_INDEX = replace(ALIGNED, name="split-by-index", select=ByLoad("by_index"),
+                         changes="the last experts of each layer are the audio experts, as in MoST")
 
 
 @dataclass(frozen=True)

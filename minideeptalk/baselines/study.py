@@ -203,6 +203,7 @@ def _begin(plan: Plan) -> None:
             raise LearnerError(f"the study of {plan.folder}, begun with {stored}", str(told), "another study lies there",
                                "give the same --size and --scale, or another --out")
     elif plan.folder.exists() and any(plan.folder.iterdir()):
-        raise LearnerError("a new folder, or that of a study", f"{plan.folder}, which has other files in it", next_step="give another --out")
+        raise LearnerError("a new folder, or that of a study", f"{plan.folder}, which has other files in it",
+                           next_step="give another --out")
     plan.folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(told) + "\n", encoding="utf-8")

@@ -79,7 +79,7 @@ def mean_of(runs: Mapping[int, Mapping], column: Column) -> Interval | None:
 
 
 def study_table(records: Sequence[Mapping]) -> str:
-    """Means by arm in percent, then differences from the reference, paired by seed, with 95 % t intervals; the paper's rows last."""
+    """Means by arm in percent with the paper's rows, then differences from the reference, paired by seed; 95 % t intervals."""
     arms = by_arm(records)
     width = max(len(name) for name in (*arms, *(row.name for row in PAPER))) + 2
     head = f"{'arm':<{width}}{'seeds':>6}" + "".join(f"{column.name:>15}" for column in COLUMNS)
@@ -88,9 +88,10 @@ def study_table(records: Sequence[Mapping]) -> str:
         budget = next(iter(runs.values()))["budget"]
         cells = "".join(f"{shown(mean_of(runs, column)):>15}" for column in COLUMNS)
         mark = "*" if budget.get("declared") else " "
-        lines.append(f"{arm:<{width}}{len(runs):>6}{cells}{budget['trainable']:>10}{budget['active']:>10}{budget['updates']:>8}{mark}")
+        sizes = f"{budget['trainable']:>10}{budget['active']:>10}{budget['updates']:>8}{mark}"
+        lines.append(f"{arm:<{width}}{len(runs):>6}{cells}{sizes}")
     lines += [_paper_row(row, width) for row in PAPER]
-    lines += ["", f"percent, mean +- half of the 95 % t interval over seeds; * budget differences declared in the record; {SOURCE}"]
+    lines += ["", f"percent, mean +- half of the 95 % t interval over seeds; * differences of budget are declared; {SOURCE}"]
     return "\n".join([*lines, *_differences(arms, width)])
 
 

@@ -1,0 +1,128 @@
+"""The study: what is shared is made once, what is finished is not made again, and one failure does not cost the rest."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from minideeptalk.baselines import find_arm, study
+from minideeptalk.baselines.study import ITEMS, Job, Plan, jobs, run_study, scaled
+from minideeptalk.config import size_config
+from minideeptalk.errors import LearnerError
+
+NAMES = ("deeptalk-aligned", "puremoe", "deeptalk", "dense")
+
+
+@pytest.fixture
+def plan(tmp_path):
+    return Plan("nano", tmp_path / "study", tuple(map(find_arm, NAMES)), (0, 1), 0.5)
+
+
+@pytest.fixture
+def calls(monkeypatch, plan):
+    """The recipe, replaced by one that notes what it is asked for and leaves the files that matter."""
+    done = []
+
+    class Noted:
+        def __init__(self, size, folder, seed, arm, shipped, progress):
+            self.folder, self.arm, self.shipped = folder, arm, shipped
+
+        def note(self, what, leaves):
+            done.append((what, self.folder.name))
+            (self.folder / leaves).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / leaves).write_text("{}")
+
+        def tools(self):
+            return None
+
+        def spoken(self, tools):
+            if self.shipped is None:
+                self.note("tools", "spoken/test/spoken.json")
+
+        def pretrained(self):
+            if not (self.folder / "stages" / "0-pretrain.json").exists():
+                self.note("text", "stages/0-pretrain.json")
+
+        def aligned(self, model, spoken):
+            self.note("aligned", "stages/1-align.json")
+
+    def complete(recipe, told):
+        if recipe.arm.name == "broken":
+            raise ArithmeticError("no number")
+        assert (recipe.folder / "stages" / "1-align.json").exists() and told["study"]["scale"] == 0.5
+        recipe.note("run", "record.json")
+
+    monkeypatch.setattr(study, "Recipe", Noted)
+    monkeypatch.setattr(study, "complete", complete)
+    return done
+
+
+def quiet(line):
+    """For `say`."""
+
+
+def test_arms_share_what_is_equal_and_nothing_else(plan, calls):
+    run_study(plan, workers=1, say=quiet)
+    made = [what for what, _ in calls]
+    assert made.count("tools") == 1
+    assert made.count("text") == 4  # two seeds: one text model for three arms, one for the dense arm
+    assert made.count("aligned") == 6  # and another alignment where the layout is another
+    assert sorted(folder for what, folder in calls if what == "run") == sorted(f"{name}-s{seed}" for name in NAMES for seed in (0, 1))
+    assert len(list((plan.folder / "records").iterdir())) == 8
+
+
+def test_a_finished_study_does_nothing_and_a_larger_one_only_what_is_new(plan, calls):
+    run_study(plan, workers=1, say=quiet)
+    calls.clear()
+    run_study(plan, workers=1, say=quiet)
+    assert calls == []
+    run_study(replace(plan, arms=(*plan.arms, find_arm("random-0"))), workers=1, say=quiet)
+    assert calls == [("run", "random-0-s0"), ("run", "random-0-s1")]
+
+
+def test_records_alone_are_enough_to_know_what_is_finished(plan, calls):
+    run_study(plan, workers=1, say=quiet)
+    shutil.rmtree(plan.folder / "runs")
+    shutil.rmtree(plan.folder / "shared")
+    assert not any(jobs(plan, step) for step in ("text", "aligned", "run"))
+
+
+def test_runs_come_seed_after_seed_so_that_an_unfinished_study_has_pairs(plan):
+    assert [job.seed for job in jobs(plan, "run")] == [0] * 4 + [1] * 4
+
+
+def test_a_failed_run_is_told_after_the_others_have_run_and_tried_again(plan, calls):
+    broken = replace(find_arm("puremoe"), name="broken")
+    with pytest.raises(LearnerError, match="no number"):
+        run_study(replace(plan, arms=(broken, *plan.arms)), workers=1, say=quiet)
+    assert len(list((plan.folder / "records").iterdir())) == 8
+    assert [job.arm.name for job in jobs(replace(plan, arms=(broken, *plan.arms)), "run")] == ["broken", "broken"]
+
+
+def test_a_folder_holds_one_study(plan, calls, tmp_path):
+    run_study(plan, workers=1, say=quiet)
+    with pytest.raises(LearnerError, match="another study"):
+        run_study(replace(plan, scale=1.0), workers=1, say=quiet)
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "letter.txt").write_text("dear diary")
+    with pytest.raises(LearnerError, match="other files"):
+        run_study(replace(plan, folder=tmp_path / "letters"), workers=1, say=quiet)
+
+
+def test_the_key_of_a_shared_part_covers_all_that_decides_it(plan):
+    def folder(step, arm="deeptalk-aligned", seed=0, scale=0.5):
+        return Job(replace(plan, scale=scale), find_arm(arm), seed, step).folder.name
+
+    for step in ("text", "aligned"):
+        assert folder(step) == folder(step, arm="puremoe")
+        assert len({folder(step), folder(step, seed=1), folder(step, arm="dense")}) == 3
+    assert folder("text") == folder("text", scale=0.1) == folder("text", arm="deeptalk")
+    assert len({folder("aligned"), folder("aligned", scale=0.1), folder("aligned", arm="deeptalk")}) == 3
+
+
+def test_the_scale_leaves_text_pretraining_alone_and_every_number_rests_on_enough_items():
+    nano, half = size_config("nano"), scaled(size_config("nano"), 0.5)
+    assert half.stages.pretrain == nano.stages.pretrain and half.stages.joint == round(nano.stages.joint / 2)
+    assert min(ITEMS[name] for name in ("text_items", "spoken_questions", "spoken_answers")) >= 200
+    assert json.dumps(half.to_dict())
