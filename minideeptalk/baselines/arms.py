@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minideeptalk.baselines.ablations import ABLATIONS
+from minideeptalk.baselines.by_token import BY_TOKEN, BY_TOKEN_IMPORTANCE
 from minideeptalk.baselines.dense import DENSE
 from minideeptalk.baselines.lora_puremoe import LORA_PUREMOE
 from minideeptalk.baselines.moextend import MOEXTEND
@@ -14,8 +15,8 @@ from minideeptalk.baselines.sequential import SEQUENTIAL
 from minideeptalk.errors import LearnerError
 from minideeptalk.training.arm import ALIGNED, DEEPTALK, Arm
 
-MAIN = (ALIGNED, IMPORTANCE, PUREMOE, SEQUENTIAL, LORA_PUREMOE, RANDOM[0], DENSE)
-RIVALS = (*MAIN, DEEPTALK, *RANDOM[1:], SPLIT_BY_INDEX, HARD_ROUTING, SEPARATE_ROUTERS, MOEXTEND, REPLAY, AVERAGED, DISTILLED)
+MAIN = (ALIGNED, BY_TOKEN, PUREMOE, SEQUENTIAL, IMPORTANCE, RANDOM[0], LORA_PUREMOE, DENSE)
+RIVALS = (*MAIN, BY_TOKEN_IMPORTANCE, DEEPTALK, *RANDOM[1:], SPLIT_BY_INDEX, HARD_ROUTING, SEPARATE_ROUTERS, MOEXTEND, REPLAY, AVERAGED, DISTILLED)
 
 TIERS: dict[str, tuple[tuple[Arm, ...], int]] = {"A": (MAIN, 5), "B": (RIVALS, 3), "C": ((ALIGNED, *ABLATIONS), 3)}
 """Arms and number of seeds of each tier: the main arms, all rivals, the ablations."""

@@ -54,7 +54,7 @@ def route_to(model, allowed: list[list[int]] | None) -> None:
     """
     chosen = model.config.experts_per_token
     for layer, mixture in enumerate(model.mixtures()):
-        mixture.router.experts_per_token = chosen if allowed is None else min(chosen, len(allowed[layer]))
+        mixture.router.experts_per_token = chosen if allowed is None else max(1, min(chosen, len(allowed[layer])))
         everyone = set(range(mixture.experts.num_experts))
         mixture.router.close(sorted(everyone - set(allowed[layer])) if allowed is not None else None)
 

@@ -41,11 +41,14 @@ PATHS = {"loop": experts_loop, "grouped": experts_grouped}
 
 
 class ExpertBank(nn.Module):
-    """The weights of a few experts in tensors of their own, so that they can learn while the others cannot."""
+    """The weights of a few experts in tensors of their own, so that they can learn while the others cannot.
 
-    def __init__(self, indices: list[int], gate_up_proj: torch.Tensor, down_proj: torch.Tensor):
+    `exclusive` says that only these are routed to; else the other experts work beside them, frozen.
+    """
+
+    def __init__(self, indices: list[int], gate_up_proj: torch.Tensor, down_proj: torch.Tensor, exclusive: bool):
         super().__init__()
-        self.indices = sorted(indices)
+        self.indices, self.exclusive = sorted(indices), exclusive
         self.gate_up_proj = nn.Parameter(gate_up_proj.detach()[self.indices].clone())  # (n, 2H, D)
         self.down_proj = nn.Parameter(down_proj.detach()[self.indices].clone())  # (n, D, H)
         place = torch.full((gate_up_proj.shape[0],), -1, dtype=torch.long, device=gate_up_proj.device)
@@ -64,8 +67,11 @@ class Experts(nn.Module):
         self.down_proj = nn.Parameter(torch.empty(experts, width, hidden))
         self.bank: ExpertBank | None = None
 
-    def open_bank(self, indices: list[int]) -> ExpertBank:
-        """Give the experts `indices` storage of their own; until `close_bank`, only they may be routed to.
+    def open_bank(self, indices: list[int], exclusive: bool = True) -> ExpertBank:
+        """Give the experts `indices` storage of their own until `close_bank`.
+
+        Args:
+            exclusive: until then, only they may be routed to; False lets tokens reach the others too, which costs a copy.
 
         Raises:
             LearnerError: if a bank is open already.
@@ -73,7 +79,7 @@ class Experts(nn.Module):
         if self.bank is not None:
             raise LearnerError("no open bank", f"a bank of experts {self.bank.indices}",
                                next_step="call close_bank() first")
-        self.bank = ExpertBank(indices, self.gate_up_proj, self.down_proj)
+        self.bank = ExpertBank(indices, self.gate_up_proj, self.down_proj, exclusive)
         return self.bank
 
     def close_bank(self) -> None:
@@ -90,5 +96,12 @@ class Experts(nn.Module):
         path = PATHS[self.implementation]
         if self.bank is None:
             return path(hidden_states, top_k_index, top_k_weights, self.gate_up_proj, self.down_proj)
+        if not self.bank.exclusive:
+            return path(hidden_states, top_k_index, top_k_weights, self._with_bank("gate_up_proj"), self._with_bank("down_proj"))
         place = self.bank.place[top_k_index]  # (N, K)
         return path(hidden_states, place, top_k_weights, self.bank.gate_up_proj, self.bank.down_proj)
+
+    def _with_bank(self, name: str) -> torch.Tensor:
+        """All experts' weights, with gradients for those of the bank alone."""
+        rows = torch.tensor(self.bank.indices, device=self.bank.place.device)
+        return getattr(self, name).detach().index_copy(0, rows, getattr(self.bank, name))

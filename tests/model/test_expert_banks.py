@@ -80,10 +80,18 @@ def test_a_second_bank_is_refused():
         layer.open_bank([1])
 
 
-@pytest.mark.parametrize("allowed", [[[1, 2, 5], [0]], [[1, 2, 5], []]])
-def test_too_few_experts_are_refused_and_the_model_stays_open(tiny, allowed):
+def test_fewer_experts_than_a_token_chooses_all_work(tiny):
     model = tiny.model()
-    with pytest.raises(LearnerError, match="at least 2 open experts"), only_experts(model, allowed):
+    batch = tiny.batch(tiny.builder()).model_inputs()
+    with only_experts(model, [[1, 2, 5], [0]]), torch.no_grad():
+        routing = model(**batch).routing
+    assert routing[1].indices.shape[-1] == 1 and not routing[1].indices.any()
+    assert [mixture.router.experts_per_token for mixture in model.mixtures()] == [model.config.experts_per_token] * 2
+
+
+def test_a_layer_without_experts_is_refused_and_the_model_stays_open(tiny):
+    model, allowed = tiny.model(), [[1, 2, 5], []]
+    with pytest.raises(LearnerError, match="at least 1 open experts"), only_experts(model, allowed):
         pass
     assert all(mixture.router.closed is None and mixture.experts.bank is None for mixture in model.mixtures())
 
