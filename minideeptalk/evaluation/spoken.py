@@ -15,10 +15,10 @@ from minideeptalk.config import EvaluationConfig
 from minideeptalk.evaluation.sound_workers import SoundWorkers
 from minideeptalk.evaluation.text_skills import answers_right
 from minideeptalk.hearing.metrics import word_error_rate
-from minideeptalk.inference.decoding import Answer, answer_in_text, speak
+from minideeptalk.inference.decoding import Answer, SpokenDecoder, answer_in_text, speak
 from minideeptalk.model import AudioToken
 from minideeptalk.speech.voices import HELD_OUT_VOICE
-from minideeptalk.tasks import ExampleBuilder, SpokenQuestion, SpokenSet
+from minideeptalk.tasks import ExampleBuilder, SpokenQuestion, SpokenReply, SpokenSet
 from minideeptalk.world import FAMILIES, SPEAKABLE
 
 
@@ -57,7 +57,8 @@ def recognition(model, builder: ExampleBuilder, questions: list[SpokenQuestion])
             "ear_wer": word_error_rate(references, [question.heard for question in questions])}
 
 
-def spoken_questions(model, builder: ExampleBuilder, examiners: Examiners, questions: list[SpokenQuestion]) -> dict:
+def spoken_questions(model, builder: ExampleBuilder, examiners: Examiners, questions: list[SpokenQuestion],
+                     decoder: type[SpokenDecoder] = SpokenDecoder) -> dict:
     """Spoken questions answered in text and aloud, by exact match, with chance and the same questions typed.
 
     Returns:
@@ -65,7 +66,7 @@ def spoken_questions(model, builder: ExampleBuilder, examiners: Examiners, quest
     """
     written = answers_right(model, builder, [builder.answer_in_text(q.frames, q.item.answer) for q in questions])
     typed = answers_right(model, builder, [builder.chat(q.item.question, q.item.answer) for q in questions])
-    answers = speak(model, builder, [builder.heard_prompt(q.frames, AudioToken.ANSWER) for q in questions])
+    answers = speak(model, builder, [builder.heard_prompt(q.frames, AudioToken.ANSWER) for q in questions], decoder=decoder)
     transcripts = examiners.judge.transcribe(examiners.sounds(answers))
     spoken = [text.split() == list(q.item.answer) for text, q in zip(transcripts, questions)]
     said = [tuple(answer.words) == q.item.answer for answer, q in zip(answers, questions)]
@@ -84,42 +85,47 @@ def spoken_questions(model, builder: ExampleBuilder, examiners: Examiners, quest
     }
 
 
-def speaking_wer(model, builder: ExampleBuilder, examiners: Examiners, texts: list[tuple[tuple[str, ...], str]]) -> float:
+def speaking_wer(model, builder: ExampleBuilder, examiners: Examiners, texts: list[tuple[tuple[str, ...], str]],
+                 decoder: type[SpokenDecoder] = SpokenDecoder) -> float:
     """Word error rate of requested (words, style) pairs, said by the model and read by the judge."""
     prompts = [builder.text_prompt(["say", *words], AudioToken[f"SAY_{style.upper()}"]) for words, style in texts]
-    transcripts = examiners.judge.transcribe(examiners.sounds(speak(model, builder, prompts)))
+    transcripts = examiners.judge.transcribe(examiners.sounds(speak(model, builder, prompts, decoder=decoder)))
     return word_error_rate([words for words, _ in texts], transcripts)
 
 
+def trained_texts(train: SpokenSet, unseen: list[SpokenReply], seed: int = 0) -> list[SpokenReply]:
+    """As many replies of the training set as `unseen` has, each as long as the other in words."""
+    rng, by_length = random.Random(seed), {}
+    for reply in train.replies:
+        if all(word in SPEAKABLE for word in reply.words):
+            by_length.setdefault(len(reply.words), []).append(reply)
+    return [rng.choice(by_length[len(reply.words)]) for reply in unseen]
+
+
 def speaking(model, builder: ExampleBuilder, examiners: Examiners, train: SpokenSet, test: SpokenSet,
-             count: int, ceilings: int, seed: int = 0) -> dict[str, float]:
+             count: int, ceilings: int, seed: int = 0, decoder: type[SpokenDecoder] = SpokenDecoder) -> dict[str, float]:
     """Speaking on texts that were trained and on word combinations that never were, of the same lengths, and the ceiling.
 
     Returns:
         `trained` and `unseen` WER, and `codec_wer`: originals of the first `ceilings` unseen texts, through the codec.
     """
-    rng = random.Random(seed)
     unseen = test.replies[:count]
-    by_length: dict[int, list] = {}
-    for reply in train.replies:
-        if all(word in SPEAKABLE for word in reply.words):
-            by_length.setdefault(len(reply.words), []).append(reply)
-    trained = [rng.choice(by_length[len(reply.words)]) for reply in unseen]
+    trained = trained_texts(train, unseen, seed)
     copied = unseen[:ceilings]
     originals = examiners.decoded([reply.codes for reply in copied])
     return {
-        "trained": speaking_wer(model, builder, examiners, [(reply.words, reply.style) for reply in trained]),
-        "unseen": speaking_wer(model, builder, examiners, [(reply.words, reply.style) for reply in unseen]),
+        "trained": speaking_wer(model, builder, examiners, [(reply.words, reply.style) for reply in trained], decoder),
+        "unseen": speaking_wer(model, builder, examiners, [(reply.words, reply.style) for reply in unseen], decoder),
         "codec_wer": word_error_rate([reply.words for reply in copied], examiners.judge.transcribe(originals)),
     }
 
 
 def style(model, builder: ExampleBuilder, examiners: Examiners, questions: list[SpokenQuestion],
-          replies: list) -> dict[str, float]:
+          replies: list, decoder: type[SpokenDecoder] = SpokenDecoder) -> dict[str, float]:
     """Style of a question named (`recognised`) and copied in the answer (`mirrored`), with the style judge's `ceiling`."""
     named = answers_right(model, builder, [builder.name_style(q.frames, q.style) for q in questions])
     prompts = [builder.heard_prompt(q.frames, AudioToken.MIRROR) for q in questions]
-    heard = examiners.style_judge.classify(examiners.sounds(speak(model, builder, prompts)))
+    heard = examiners.style_judge.classify(examiners.sounds(speak(model, builder, prompts, decoder=decoder)))
     ceiling = examiners.style_judge.classify(examiners.decoded([reply.codes for reply in replies]))
     return {
         "recognised": _share(named),
@@ -129,15 +135,18 @@ def style(model, builder: ExampleBuilder, examiners: Examiners, questions: list[
 
 
 def evaluate_speech(model, builder: ExampleBuilder, examiners: Examiners, train: SpokenSet, test: SpokenSet,
-                    config: EvaluationConfig) -> dict:
-    """Every spoken ability, on voices that were trained; `stranger` is the voice that never was."""
+                    config: EvaluationConfig, decoder: type[SpokenDecoder] = SpokenDecoder) -> dict:
+    """Every spoken ability, on voices that were trained; `stranger` is the voice that never was.
+
+    `decoder` is how speech is decoded: `parallel.ParallelDecoder`, or that of a rival.
+    """
     questions = [question for question in test.questions if question.voice != HELD_OUT_VOICE.name][:config.spoken_questions]
     stranger = [question for question in test.questions if question.voice == HELD_OUT_VOICE.name]
     return {
         "recognition": recognition(model, builder, questions),
-        "questions": spoken_questions(model, builder, examiners, questions),
-        "speaking": speaking(model, builder, examiners, train, test, config.spoken_answers, config.ceilings),
+        "questions": spoken_questions(model, builder, examiners, questions, decoder),
+        "speaking": speaking(model, builder, examiners, train, test, config.spoken_answers, config.ceilings, decoder=decoder),
         "stranger": recognition(model, builder, stranger) | {
             "spoken_qa_text": _share(answers_right(model, builder, [builder.answer_in_text(q.frames, q.item.answer) for q in stranger]))},
-        "style": style(model, builder, examiners, questions[:config.ceilings], test.replies[:config.ceilings]),
+        "style": style(model, builder, examiners, questions[:config.ceilings], test.replies[:config.ceilings], decoder),
     }

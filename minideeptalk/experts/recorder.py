@@ -35,12 +35,13 @@ def find_experts(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
     They are known by what they have, not by class: a number `num_experts` and stacked 3-D weights `down_proj` and
     `gate_up_proj` (`up_proj` in the families without a gate).  That is the layout of transformers' experts modules,
-    and of `minideeptalk.model.Experts`.
+    and of `minideeptalk.model.Experts`.  A talker beside the model (`talker.`) reads other tokens and is passed over.
 
     Raises:
         LearnerError: if there is none, or if their numbers of experts differ.
     """
-    found = [(name, module) for name, module in model.named_modules() if _is_experts(module)]
+    found = [(name, module) for name, module in model.named_modules()
+             if _is_experts(module) and not name.startswith("talker.")]
     if not found:
         raise LearnerError("a model with mixture-of-experts layers", type(model).__name__,
                            "the model is dense, or was written for transformers below 5, where each expert is a module of its own",

@@ -54,7 +54,13 @@ class Memory:
     @torch.no_grad()
     def read(self, text: torch.Tensor, real: torch.Tensor | None = None, elapsed: torch.Tensor | None = None,
              **rows: torch.Tensor) -> torch.Tensor:
-        """Read new steps and return the hidden state of the last one, (B, D).
+        """Read new steps and return the hidden state of the last one, (B, D). Arguments as `read_all`."""
+        return self.read_all(text, real, elapsed, **rows)[:, -1]
+
+    @torch.no_grad()
+    def read_all(self, text: torch.Tensor, real: torch.Tensor | None = None, elapsed: torch.Tensor | None = None,
+                 **rows: torch.Tensor) -> torch.Tensor:
+        """Read new steps and return their hidden states, (B, T, D).
 
         Args:
             text: (B, T) word ids. real: (B, T) False where a row has no step; None means everywhere True.
@@ -67,7 +73,7 @@ class Memory:
         self.place = positions[:, -1]
         self.mask = torch.cat([self.mask, real], dim=1)
         rows = rows if elapsed is None else rows | {"elapsed": elapsed}
-        return self.model(text=text, **rows, positions=positions, attention_mask=self.mask, cache=self.cache).hidden[:, -1]
+        return self.model(text=text, **rows, positions=positions, attention_mask=self.mask, cache=self.cache).hidden
 
     def keep(self, rows: int) -> None:
         """Forget all but the first `rows` rows."""

@@ -15,11 +15,12 @@ from minideeptalk.evaluation.sound_workers import SoundWorkers
 from minideeptalk.evaluation.spoken import Examiners, evaluate_speech
 from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.experts.partition import parameters_of
+from minideeptalk.inference.decoding import SpokenDecoder
 from minideeptalk.inference.talker import Talker
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.records import RunRecord, environment, peak_memory_mb, relative_text_drop
 from minideeptalk.records.rows import selection_entry
-from minideeptalk.tasks import ExampleBuilder, SpokenSet
+from minideeptalk.tasks import SpokenSet
 from minideeptalk.training.arm import ALIGNED, Arm
 from minideeptalk.training.loop import choose_precision
 from minideeptalk.training.preparation import Tools, synthesise
@@ -63,25 +64,30 @@ def complete(recipe: Recipe, told: dict | None = None) -> dict:
     return record.to_dict()
 
 
-def measure(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: dict[str, SpokenSet]) -> dict:
-    """The `metrics` of a run record, all on the test split."""
+def measure(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: dict[str, SpokenSet],
+            talker: Talker | None = None, decoder: type[SpokenDecoder] = SpokenDecoder) -> dict:
+    """The `metrics` of a run record, all on the test split.
+
+    Args:
+        talker: holds the conversations that are timed and makes all prompts; None takes one for the model.
+        decoder: how the answers that are judged are decoded.
+    """
     torch.set_num_threads(1)
+    talker = talker or Talker(model, tools.ear, tools.codec)
     if recipe.cores > 1:
         with SoundWorkers(recipe.folder / "codec", recipe.cores) as workers:
-            return _measure(recipe, model, tools, spoken, workers)
-    return _measure(recipe, model, tools, spoken, None)
+            return _measure(recipe, talker, decoder, Examiners(tools.codec, tools.judge, tools.style_judge, workers), spoken)
+    return _measure(recipe, talker, decoder, Examiners(tools.codec, tools.judge, tools.style_judge), spoken)
 
 
-def _measure(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: dict[str, SpokenSet],
-             workers: SoundWorkers | None) -> dict:
-    config = recipe.size.evaluation
-    builder = ExampleBuilder(model.config, recipe.tokenizer)
-    examiners = Examiners(tools.codec, tools.judge, tools.style_judge, workers)
-    speech = evaluate_speech(model, builder, examiners, spoken["train"], spoken["test"], config)
+def _measure(recipe: Recipe, talker: Talker, decoder: type[SpokenDecoder], examiners: Examiners,
+             spoken: dict[str, SpokenSet]) -> dict:
+    config, model, builder = recipe.size.evaluation, talker.model, talker.builder
+    speech = evaluate_speech(model, builder, examiners, spoken["train"], spoken["test"], config, decoder)
     before = _text_accuracy_after(recipe, "0")
     after = text_accuracy(model, builder, "test", config.text_items)
     chance = {name: family.chance for name, family in FAMILIES.items()}
-    questions, latency = speech["questions"], _latency(recipe, model, tools)
+    questions, latency = speech["questions"], _latency(recipe, talker)
     return {
         "relative_text_drop": relative_text_drop(before, after, chance, recipe.size.world.covered),
         "text_accuracy": {"before": before, "after": after},
@@ -102,14 +108,14 @@ def _measure(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: dict[st
     }
 
 
-def _latency(recipe: Recipe, model: DeepTalkModel, tools: Tools) -> dict:
+def _latency(recipe: Recipe, talker: Talker) -> dict:
     """First-audio latency on one thread, over validation questions."""
     corpora = synthesise(recipe.size, recipe.cache, splits=("validation",), progress=False)["validation"]
     waveforms = [torch.from_numpy(corpora.questions.waveform(number)) for number in range(recipe.size.evaluation.latency_runs + 4)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return first_audio(Talker(model, tools.ear, tools.codec), waveforms)
+        return first_audio(talker, waveforms)
     finally:
         torch.set_num_threads(threads)
 
@@ -175,5 +181,6 @@ def _trainable(model: DeepTalkModel, stages: list[Stage], by_stage: dict) -> int
     parts = {part for stage in stages for part in stage.trainable}
     if "experts" in parts:
         return lasting(parts)
-    passing = {stage.experts: by_stage[stage.code]["trainable"] - lasting(stage.trainable) for stage in stages}
+    passing = {stage.code if stage.experts == "all" else stage.experts: by_stage[stage.code]["trainable"] - lasting(stage.trainable)
+               for stage in stages}
     return lasting(parts) + sum(passing.values())

@@ -52,7 +52,7 @@ def material(tiny):
 def test_the_error_rate_is_that_of_the_requested_text_whatever_the_models_own_text_says(tiny, monkeypatch):
     """The model writes "box hat" and the judge hears "red cat": right where "red cat" was asked for, wrong elsewhere."""
     said = Answer(["box", "hat"], torch.ones(4, 7, dtype=torch.long), [0, 2], True)
-    monkeypatch.setattr("minideeptalk.evaluation.spoken.speak", lambda model, builder, prompts: [said] * len(prompts))
+    monkeypatch.setattr("minideeptalk.evaluation.spoken.speak", lambda model, builder, prompts, decoder: [said] * len(prompts))
 
     def wer(*texts):
         return speaking_wer(tiny.model(), tiny.builder(), Fakes().examiners(), [(words, "sad") for words in texts])
@@ -71,7 +71,7 @@ def test_a_model_that_says_nothing_is_judged_on_silence():
 def test_trained_and_unseen_texts_are_equally_long_and_the_ceiling_is_the_original_through_the_codec(tiny, monkeypatch):
     asked = []
     monkeypatch.setattr("minideeptalk.evaluation.spoken.speaking_wer",
-                        lambda model, builder, examiners, texts: asked.append([words for words, _ in texts]) or 0.5)
+                        lambda model, builder, examiners, texts, decoder: asked.append([words for words, _ in texts]) or 0.5)
     train, test = material(tiny)
     heard = iter([" ".join(reply.words) for reply in test.replies[:5]])
     codes = []
