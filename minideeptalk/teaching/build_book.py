@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from minideeptalk.teaching.appendices import write_appendices
 from minideeptalk.teaching.notebooks import problems, twins
 from minideeptalk.teaching.project import ROOT
 
@@ -53,6 +54,7 @@ def main() -> int:
     if wrong:
         print(*wrong, "Run: python -m minideeptalk.teaching.notebooks", sep="\n")
         return 1
+    write_appendices(ROOT)
     drop_stale_outputs(ROOT)
     started = time.monotonic()
     jupyter_book = Path(sys.executable).parent / "jupyter-book"

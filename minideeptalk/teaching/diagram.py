@@ -1,12 +1,14 @@
 """The system in one picture, drawn once and lit where a chapter works. Readable at a phone's width and in the dark.
 
-`python -m minideeptalk.teaching.notebooks` writes the two files that the book's first page shows.
+`python -m minideeptalk.teaching.notebooks` writes the files that the book's first page shows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+
+from minideeptalk.teaching.cover import cover_svg
 
 WIDTH, HEIGHT = 560, 668
 ACCENT = "#e69f00"
@@ -115,5 +117,5 @@ class SystemDiagram:
 
 
 def page_files() -> dict[str, str]:
-    """Name and text of the two pictures of the book's first page."""
-    return {"system-light.svg": SystemDiagram(ink="#1f2328").svg(), "system-dark.svg": SystemDiagram(ink="#e6e8eb").svg()}
+    """Name and text of the pictures of the book's first page."""
+    return {"cover.svg": cover_svg(), "system-light.svg": SystemDiagram(ink="#1f2328").svg(), "system-dark.svg": SystemDiagram(ink="#e6e8eb").svg()}

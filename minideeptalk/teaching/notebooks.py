@@ -13,6 +13,7 @@ from minideeptalk.teaching.checks import Exercise, exercise_solution, exercise_s
 from minideeptalk.teaching.diagram import page_files
 from minideeptalk.teaching.project import ROOT, colab_url
 from minideeptalk.teaching.setup_cell import setup_cell
+from minideeptalk.teaching.typed_numbers import typed_numbers
 
 MAX_CELL_LINES = 25
 CELL = re.compile(r"^# %%.*$", flags=re.MULTILINE)
@@ -77,6 +78,9 @@ def problems(twin: Path) -> list[str]:
             found.append(f"{where} has {len(cell.source.splitlines())} lines, more than {MAX_CELL_LINES}")
         if cell.cell_type == "markdown" and FENCE.search(cell.source):
             found.append(f"{where} has a directive that Colab shows raw")
+        if cell.cell_type == "markdown":
+            found += [f"{where} has a number typed by hand: ... {words} ... Print it in a cell, or write a setting as code"
+                      for words in typed_numbers(cell.source)]
     return found
 
 

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from minideeptalk.teaching.finishing import finish_pages
+from minideeptalk.teaching.reference import objects_html
 
 MIME = "application/vnd.plotly.v1+json"
 PLOTLY_JS = Path("package_data", "plotly.min.js")
@@ -73,9 +74,11 @@ def plotly_js() -> Path:
 def setup(app):
     """Sphinx extension: the page's script and style, plotly.js beside them, and nothing that asks the network."""
     app.add_js_file("figures.js", loading_method="defer")
+    app.add_js_file("tables.js", loading_method="defer")
     app.add_css_file("book.css")
     app.connect("config-inited", _one_search_bar)
     app.connect("html-page-context", _drop_thebe, priority=900)
+    app.connect("html-page-context", _add_library_objects)
     app.connect("build-finished", _finish_static, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -89,6 +92,13 @@ def _drop_thebe(app, pagename, templatename, context, doctree) -> None:
     """Jupyter Book adds thebe's scripts twice even when it is off, which is an error in the browser's console."""
     for kind in ("script_files", "css_files"):
         context[kind] = [entry for entry in context.get(kind, []) if not _is_thebe(entry)]
+
+
+def _add_library_objects(app, pagename, templatename, context, doctree) -> None:
+    """Under each chapter, the library objects that it explains; `teaching.reference` makes the way back."""
+    folder, _, name = pagename.rpartition("/")
+    if folder == "notebooks" and context.get("body"):
+        context["body"] += objects_html(name)
 
 
 def _is_thebe(entry) -> bool:

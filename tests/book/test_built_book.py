@@ -4,6 +4,8 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
+from minideeptalk.teaching.library import modules
+from minideeptalk.teaching.reference import anchor, chapter_names, reference_pages
 from tests.book.conftest import pages
 
 
@@ -34,7 +36,27 @@ def parsed(site):
 
 def test_there_is_a_page_for_every_line_of_the_contents(site):
     contents = re.findall(r"(?:root|file): (\S+)", (site.parents[1] / "_toc.yml").read_text(encoding="utf8"))
-    assert {f"{name}.html" for name in contents} == set(pages())
+    assert {f"{name}.html" for name in contents} | {f"book/made/{name[:-3]}.html" for name in reference_pages()} == set(pages())
+
+
+def test_every_library_object_links_to_its_chapters_and_they_link_back(site):
+    links = {name: set(page.links) for name, page in parsed(site).items()}
+    chapters = chapter_names()
+    for module in modules():
+        room = f"book/made/api-{module.room}.html"
+        for entry in module.objects:
+            named = [chapters[number] for number in entry.chapters if number in chapters]
+            assert all(f"../../notebooks/{name}.html" in links[room] for name in named), entry.path
+            back = f"../{room}#{anchor(entry.target)}"
+            assert all(back in links[f"notebooks/{name}.html"] for name in named), entry.path
+
+
+def test_every_figure_can_be_told_in_words_and_every_picture_is_a_drawing_of_this_book(site):
+    for name in pages():
+        text = (site / name).read_text(encoding="utf8").partition("<article")[2]
+        assert len(re.findall('<figure class="plotly-figure" role="group" aria-label="[^"]{20,}"', text)) == text.count('class="plotly-figure"')
+        pictures = re.findall(r'<img[^>]* src="([^"]+)"', text)
+        assert all(picture.endswith(".svg") for picture in pictures), f"{name} shows a picture that no record made: {pictures}"
 
 
 def test_internal_links_and_anchors_exist(site):
