@@ -2,6 +2,7 @@
 #   make demo            see the method at work (SCRATCH=1: train everything from nothing)
 #   make test            the tests that take minutes at most
 #   make book            the Jupyter Book, executed, strict and offline, into book/_build
+#   make book-pdf        the same book as one printable file (needs Chromium)
 #   make test-all        every test, the slow ones and the browser ones too
 #   make clean           remove what the other targets made
 
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 SCRATCH ?=
 PYTEST_ARGS ?=
 
-.PHONY: demo test test-all book clean help install
+.PHONY: demo test test-all book book-pdf clean help install
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -36,5 +37,8 @@ test-all: install book
 book: install
 	$(BIN)/python -m minideeptalk.teaching.build_book
 
+book-pdf: book
+	$(BIN)/python -m minideeptalk.teaching.print_book
+
 clean:
-	rm -rf $(VENV) book/_build .jupyter_cache .pytest_cache build dist *.egg-info runs/demo runs/demo-scratch
+	rm -rf $(VENV) book/_build book/made .jupyter_cache .pytest_cache build dist *.egg-info runs/demo runs/demo-scratch

@@ -83,15 +83,20 @@ def test_no_index_and_no_machine_path_is_written_down():
         assert "index-url" not in text and "/home/" not in text and "file://" not in text, name
 
 
-@pytest.mark.slow
-def test_a_wheel_carries_samples_schema_and_chapter_data(tmp_path):
-    source = tmp_path / "source"  # a copy, so that no build folder is left in the checkout, nor an old one is used
+def build_wheel(folder: Path) -> Path:
+    """Our wheel, built from a copy, so that no build folder is left in the checkout, nor an old one is used."""
+    source = folder / "source"
     for name in ("minideeptalk", "data_samples"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "LICENSE-text"):
         shutil.copy(ROOT / name, source / name)
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, source], check=True)
-    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source], check=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.mark.slow
+def test_a_wheel_carries_samples_schema_and_chapter_data(tmp_path):
+    names = zipfile.ZipFile(build_wheel(tmp_path)).namelist()
     wanted = ["minideeptalk/records/schema.json", "minideeptalk/teaching/chapters.json", "minideeptalk/data_samples/__init__.py", "minideeptalk/cli.py"]
     samples = [f"minideeptalk/data_samples/{path.relative_to(ROOT / 'data_samples')}" for path in Path(ROOT, "data_samples").rglob("*")
                if path.is_file() and "__pycache__" not in path.parts]
