@@ -1,7 +1,8 @@
 """The study: many arms, many seeds, one record a run; safe to interrupt, and nothing is made twice (chapter 14).
 
 What lies in its folder: `study.json` (what it was begun with), `shared/tools` (codec, ear, judges, spoken material),
-`shared/text-<hash>` (stage 0), `shared/aligned-<hash>` (stages 0 and 1), `runs/<arm>-s<seed>` and `records/<arm>-s<seed>.json`.
+`shared/text-<hash>` (stage 0), `shared/aligned-<hash>` (stages 0 and 1), `trials/<arm>-x<factor>` where learning rates were
+tried, `runs/<arm>-s<seed>` and `records/<arm>-s<seed>.json`.
 The hash covers all that decides a shared part, so two arms share it exactly if it is the same.
 """
 
@@ -12,15 +13,18 @@ import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from hashlib import blake2b
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
+from minideeptalk.baselines.trials import FACTORS, at_rate, best_factor, trials_of, validate_trial
 from minideeptalk.config import SizeConfig, size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.model.checkpoints import has_stage
+from minideeptalk.records import RunRecord
 from minideeptalk.training.arm import ALIGNED, Arm
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.run import complete, fingerprint
@@ -66,24 +70,31 @@ def scaled(size: SizeConfig, scale: float) -> SizeConfig:
 
 @dataclass(frozen=True)
 class Job:
-    """One run, or a part that several runs share. `step` is `text`, `aligned` or `run`."""
+    """One run, or a part that several runs share.
+
+    Args:
+        step: `text`, `aligned`, `trial` or `run`. factor: of the learning rates of the arm's own stages.
+    """
 
     plan: Plan
     arm: Arm
     seed: int
     step: str
+    factor: float = 1.0
 
     @property
     def folder(self) -> Path:
         """Where it goes; shared parts are named by what decides them."""
         if self.step == "run":
             return self.plan.folder / "runs" / f"{self.arm.name}-s{self.seed}"
+        if self.step == "trial":
+            return self.plan.folder / "trials" / f"{self.arm.name}-x{self.factor:g}"
         return self.plan.folder / "shared" / f"{self.step}-{self._key()}-s{self.seed}"
 
     @property
     def finished(self) -> Path:
         """The file that exists once it is done."""
-        return self.record if self.step == "run" else self.folder / "done"
+        return {"run": self.record, "trial": self.folder / "score.json"}.get(self.step, self.folder / "done")
 
     @property
     def record(self) -> Path:
@@ -92,7 +103,7 @@ class Job:
 
     def _key(self) -> str:
         size = self.plan.config
-        decides = [fingerprint(size), asdict(size.model), size.ear.width, asdict(pretrain_stage(size)), self.arm.choices(size)]
+        decides = [_material(size), asdict(size.model), size.ear.width, asdict(pretrain_stage(size)), self.arm.choices(size)]
         if self.step == "aligned":
             shared = [asdict(stage) for stage in self.arm.stages(size) if stage.code == "1"]
             decides += [self.arm.layout, self.arm.delay, shared]
@@ -100,8 +111,14 @@ class Job:
 
     def before(self) -> Job | None:
         """The shared part that this one continues."""
-        earlier = {"run": "aligned", "aligned": "text"}.get(self.step)
+        earlier = {"run": "aligned", "trial": "aligned", "aligned": "text"}.get(self.step)
         return replace(self, step=earlier) if earlier else None
+
+
+@lru_cache
+def _material(size: SizeConfig) -> str:
+    """`fingerprint`, which takes a moment, once a size."""
+    return fingerprint(size)
 
 
 def work(job: Job) -> str:
@@ -113,17 +130,37 @@ def work(job: Job) -> str:
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.copytree(before.folder, fresh, ignore=shutil.ignore_patterns("done", "progress"))
         fresh.rename(job.folder)
-    recipe = Recipe(job.plan.config, job.folder, job.seed, job.arm, _ready(job), progress=False)
-    if job.step == "run":
-        complete(recipe, {"study": {"scale": job.plan.scale, "shared": before.folder.name}})
-        job.record.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(job.folder / "record.json", job.record)
-    else:
-        model = recipe.pretrained()
-        if job.step == "aligned":
-            recipe.aligned(model, recipe.spoken(recipe.tools()))
-        job.finished.touch()
+    recipe = Recipe(job.plan.config, job.folder, job.seed, at_rate(job.arm, job.factor), _ready(job), progress=False)
+    STEPS[job.step](job, recipe)
     return job.folder.name
+
+
+def _text(job: Job, recipe: Recipe) -> None:
+    recipe.pretrained()
+    job.finished.touch()
+
+
+def _aligned(job: Job, recipe: Recipe) -> None:
+    recipe.aligned(recipe.pretrained(), recipe.spoken(recipe.tools()))
+    job.finished.touch()
+
+
+def _trial(job: Job, recipe: Recipe) -> None:
+    spoken = recipe.spoken(recipe.tools())
+    model = recipe.run_stages(recipe.pretrained(), spoken)
+    found = {"factor": job.factor, **validate_trial(recipe, model, spoken["validation"])}
+    job.finished.write_text(json.dumps(found) + "\n", encoding="utf-8")
+
+
+def _run(job: Job, recipe: Recipe) -> None:
+    record = complete(recipe, {"study": {"scale": job.plan.scale, "shared": job.before().folder.name}})
+    record["budget"]["learning_rate_trials"] = trials_of(job.plan.folder, job.arm)
+    record["notes"] = [note for note in record["notes"] if "shipped" not in note] + [
+        "one run of a study: tools are shared by all, the text model and stage 1 by the arms of this seed"]
+    RunRecord(**record).write(job.record)
+
+
+STEPS = {"text": _text, "aligned": _aligned, "trial": _trial, "run": _run}
 
 
 def _ready(job: Job) -> Path:
@@ -138,19 +175,21 @@ def _ready(job: Job) -> Path:
 def jobs(plan: Plan, step: str) -> list[Job]:
     """What is left to do of one step: seed after seed, so that an unfinished study has whole pairs; shared parts once."""
     found = {}
-    for seed in plan.seeds:
+    for seed in plan.seeds[:1] if step == "trial" else plan.seeds:
         for arm in plan.arms:
-            job = Job(plan, arm, seed, step)
-            if not job.finished.exists() and not Job(plan, arm, seed, "run").finished.exists():
-                found.setdefault(job.folder, job)
+            for factor in FACTORS if step == "trial" else [best_factor(plan.folder, arm)]:
+                job = Job(plan, arm, seed, step, factor)
+                if not job.finished.exists() and not job.record.exists():
+                    found.setdefault(job.folder, job)
     return list(found.values())
 
 
-def run_study(plan: Plan, workers: int = 2, say: Callable[[str], None] = print) -> None:
+def run_study(plan: Plan, workers: int = 2, say: Callable[[str], None] = print, trials: bool = False) -> None:
     """Run all that is missing; call it again after an interruption and it goes on.
 
     Args:
         workers: processes, one thread each. say: gets a line when something is done.
+        trials: whether each arm's learning rate is tried first, on the first seed; every arm gets the same trials.
 
     Raises:
         LearnerError: for a folder that holds another study, or when runs failed; the others are finished first.
@@ -161,7 +200,7 @@ def run_study(plan: Plan, workers: int = 2, say: Callable[[str], None] = print) 
         recipe = Recipe(plan.config, plan.tools, 0, ALIGNED, plan.shipped, progress=False)
         recipe.spoken(recipe.tools())
     failed = []
-    for step in ("text", "aligned", "run"):
+    for step in STEPS if trials else [step for step in STEPS if step != "trial"]:
         todo = jobs(plan, step)
         for number, (job, error) in enumerate(_each(todo, workers), 1):
             say(f"{step} {number}/{len(todo)}: {job.folder.name}{f' failed: {error}' if error else ''}")

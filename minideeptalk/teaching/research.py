@@ -15,7 +15,7 @@ from minideeptalk.teaching.samples import shipped_run
 
 
 def study(folder: Path | str, size: str = "nano", tier: str = "A", arms: str | None = None, first_seed: int = 0,
-          seeds: int | None = None, scale: float = 1.0, workers: int = 2) -> None:
+          seeds: int | None = None, scale: float = 1.0, workers: int = 2, trials: bool = False) -> None:
     """Run what is missing of a study; see `baselines.study`.
 
     Args:
@@ -32,7 +32,7 @@ def study(folder: Path | str, size: str = "nano", tier: str = "A", arms: str | N
     if arms:
         chosen = tuple(find_arm(name) for name in arms.split(","))
     numbers = tuple(range(first_seed, first_seed + (seeds or usual)))
-    run_study(Plan(size, Path(folder), chosen, numbers, scale, shipped_run() if size == "nano" else None), workers)
+    run_study(Plan(size, Path(folder), chosen, numbers, scale, shipped_run() if size == "nano" else None), workers, trials=trials)
 
 
 def table_of(folder: Path | str) -> str:

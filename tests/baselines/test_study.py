@@ -8,9 +8,12 @@ import pytest
 
 from minideeptalk.baselines import find_arm, study
 from minideeptalk.baselines.study import ITEMS, Job, Plan, jobs, run_study, scaled
+from minideeptalk.baselines.trials import FACTORS, at_rate, best_factor
 from minideeptalk.config import size_config
 from minideeptalk.errors import LearnerError
+from minideeptalk.records import read_record
 
+NANO = size_config("nano").stages
 NAMES = ("deeptalk-aligned", "puremoe", "deeptalk", "dense")
 
 
@@ -20,7 +23,7 @@ def plan(tmp_path):
 
 
 @pytest.fixture
-def calls(monkeypatch, plan):
+def calls(monkeypatch, plan, record_of):
     """The recipe, replaced by one that notes what it is asked for and leaves the files that matter."""
     done = []
 
@@ -39,6 +42,7 @@ def calls(monkeypatch, plan):
         def spoken(self, tools):
             if self.shipped is None:
                 self.note("tools", "spoken/test/spoken.json")
+            return {"validation": None}
 
         def pretrained(self):
             if not (self.folder / "stages" / "0-pretrain.json").exists():
@@ -47,13 +51,19 @@ def calls(monkeypatch, plan):
         def aligned(self, model, spoken):
             self.note("aligned", "stages/1-align.json")
 
+        def run_stages(self, model, spoken):
+            self.note("trial", "stages/3-joint.json")
+            return self.arm.stages(size_config("nano"))[-1].learning_rate
+
     def complete(recipe, told):
         if recipe.arm.name == "broken":
             raise ArithmeticError("no number")
         assert (recipe.folder / "stages" / "1-align.json").exists() and told["study"]["scale"] == 0.5
         recipe.note("run", "record.json")
+        return record_of(recipe.arm.name, int(recipe.folder.name[-1]))
 
     monkeypatch.setattr(study, "Recipe", Noted)
+    monkeypatch.setattr(study, "validate_trial", lambda recipe, rate, spoken: {"score": -abs(rate - 3 * NANO.joint_lr)})
     monkeypatch.setattr(study, "complete", complete)
     return done
 
@@ -119,6 +129,20 @@ def test_the_key_of_a_shared_part_covers_all_that_decides_it(plan):
         assert len({folder(step), folder(step, seed=1), folder(step, arm="dense")}) == 3
     assert folder("text") == folder("text", scale=0.1) == folder("text", arm="deeptalk")
     assert len({folder("aligned"), folder("aligned", scale=0.1), folder("aligned", arm="deeptalk")}) == 3
+
+
+def test_every_arm_gets_the_same_trials_on_the_first_seed_and_runs_at_its_best_rate(plan, calls):
+    run_study(replace(plan, arms=plan.arms[:2]), workers=1, say=quiet, trials=True)
+    assert sorted(folder for what, folder in calls if what == "trial") == sorted(f"{name}-x{factor:g}" for name in NAMES[:2] for factor in FACTORS)
+    records = [read_record(path) for path in (plan.folder / "records").iterdir()]
+    assert len(records) == 4 and {len(record["budget"]["learning_rate_trials"]) for record in records} == {len(FACTORS)}
+    assert best_factor(plan.folder, plan.arms[1]) == 3.0
+
+
+def test_a_trial_leaves_the_shared_alignment_alone():
+    for arm in map(find_arm, NAMES):
+        for usual, faster in zip(arm.stages(size_config("nano")), at_rate(arm, 3.0).stages(size_config("nano"))):
+            assert faster == (usual if usual.code == "1" else replace(usual, learning_rate=3 * usual.learning_rate))
 
 
 def test_the_scale_leaves_text_pretraining_alone_and_every_number_rests_on_enough_items():

@@ -11,7 +11,7 @@ from minideeptalk.records import RunRecord, read_record
 def plans(monkeypatch):
     """The study, replaced by a list of the plans it got."""
     got = []
-    monkeypatch.setattr("minideeptalk.teaching.research.run_study", lambda plan, workers: got.append((plan, workers)))
+    monkeypatch.setattr("minideeptalk.teaching.research.run_study", lambda plan, workers, trials: got.append((plan, workers)))
     monkeypatch.setattr("minideeptalk.teaching.research.shipped_run", lambda: "shipped")
     return got
 
@@ -51,7 +51,7 @@ def test_what_cannot_be_is_told_in_one_line(command, plans, folder, words, says)
 
 
 def test_an_interruption_says_how_to_go_on(command, monkeypatch, folder):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
     monkeypatch.setattr("minideeptalk.teaching.research.run_study", interrupted)
     status, _, err = command("study", "--out", folder)
