@@ -1,6 +1,7 @@
 """Every arm of the study, two updates a stage: it runs, ends finite, keeps its promise, and costs what the others cost."""
 
 import pickle
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +12,7 @@ from minideeptalk.baselines import ARMS, TIERS, find_arm
 from minideeptalk.baselines.budgets import COMPARED, TOLERANCE
 from minideeptalk.baselines.remedies import Distilled, text_rows
 from minideeptalk.baselines.routing import Ears
+from minideeptalk.baselines.study import Job, Plan
 from minideeptalk.config import size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.experts.partition import BACKBONE, parameters_of
@@ -21,6 +23,8 @@ from minideeptalk.training.losses import batch_loss
 from minideeptalk.training.recipe import Recipe
 
 EVERY_ARM = pytest.mark.parametrize("name", ARMS)
+TRAINED = [name for name, arm in ARMS.items() if arm.measure is None and not name.startswith("formula-")]
+"""Arms whose stages are tried: rivals of two models have a test of their own, and a formula is only another ranking."""
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +35,27 @@ def short_profile(monkeypatch):
     monkeypatch.setattr(recipe, "text_accuracy", lambda *_: {"add": 1.0})
 
 
-def run(tiny, folder, name, **fields):
-    made = Recipe(tiny.size(), folder, 0, replace(find_arm(name), **fields), None, progress=False)
-    return made, made.run_stages(made.pretrained(), {"train": tiny.spoken_set()})
+@pytest.fixture
+def run(tiny, tmp_path, aligned):
+    """`run("puremoe")`: the recipe of an arm and its trained model; stages 0 and 1 are copied where another arm has made them."""
+    def run(name, folder="run", **fields):
+        arm = replace(find_arm(name), **fields)
+        begun = Job(Plan("nano", tmp_path, (arm,), (0,)), arm, 0, "aligned").folder.name
+        if begun not in aligned:
+            first = Recipe(tiny.size(), aligned["folder"] / begun, 0, arm, None, progress=False)
+            first.aligned(first.pretrained(), {"train": tiny.spoken_set()})
+            aligned[begun] = first.folder
+        shutil.copytree(aligned[begun], tmp_path / folder)
+        made = Recipe(tiny.size(), tmp_path / folder, 0, arm, None, progress=False)
+        return made, made.run_stages(made.pretrained(), {"train": tiny.spoken_set()})
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def aligned(tmp_path_factory):
+    """Folders with stages 0 and 1, by what decides them."""
+    return {"folder": tmp_path_factory.mktemp("aligned")}
 
 
 def weights(model):
@@ -43,9 +65,9 @@ def weights(model):
 # ---- every arm ---------------------------------------------------------------------------------------------------------
 
 
-@EVERY_ARM
-def test_an_arm_trains_and_its_finished_model_is_found_again(tiny, tmp_path, name):
-    made, model = run(tiny, tmp_path, name)
+@pytest.mark.parametrize("name", TRAINED)
+def test_an_arm_trains_and_its_finished_model_is_found_again(tiny, run, name):
+    made, model = run(name)
     found = made.finished_model()
     for key, value in model.state_dict().items():
         assert torch.isfinite(value).all() and torch.equal(found.state_dict()[key], value), key
@@ -99,25 +121,25 @@ def test_the_tiers_hold_the_arms_that_the_study_promises():
 # ---- what single arms promise ------------------------------------------------------------------------------------------
 
 
-def test_importance_and_load_choose_by_different_things_and_lots_differ(tiny, tmp_path):
+def test_importance_and_load_choose_by_different_things_and_lots_differ(run):
     names = ("deeptalk-importance", "random-0", "random-1", "split-by-index")
-    chosen = {name: run(tiny, tmp_path / name, name)[0].chosen() for name in names}
+    chosen = {name: run(name, name)[0].chosen() for name in names}
     assert chosen["deeptalk-importance"].formula == "importance"
     assert chosen["random-0"].audio_experts != chosen["random-1"].audio_experts
     assert chosen["split-by-index"].audio_experts == ((9, 10, 11),) * 2
 
 
-def test_sequential_moves_every_parameter_and_the_recipe_leaves_attention_alone(tiny, tmp_path):
+def test_sequential_moves_every_parameter_and_the_recipe_leaves_attention_alone(run, tmp_path):
     for name, moved in (("sequential", True), ("deeptalk-aligned", False)):
-        _, model = run(tiny, tmp_path / name, name)
+        _, model = run(name, name)
         before = weights(load_stage(tmp_path / name, "0-pretrain"))
         attention = parameters_of(model, ("attention",))
         assert all(torch.equal(value, before[key]) is not moved for key, value in attention.items())
 
 
-def test_lora_moves_every_matrix_by_a_low_rank_and_nothing_else(tiny, tmp_path):
-    made, model = run(tiny, tmp_path, "lora-puremoe")
-    before = weights(load_stage(tmp_path, "1-align"))
+def test_lora_moves_every_matrix_by_a_low_rank_and_nothing_else(run):
+    made, model = run("lora-puremoe")
+    before = weights(load_stage(made.folder, "1-align"))
     text = parameters_of(model, ("text_embedding", "norms"))
     assert all(torch.equal(value, before[key]) for key, value in text.items()) and set(weights(model)) == set(before)
     for part in ("attention", "experts", "router", "shared", "dense"):
@@ -128,10 +150,10 @@ def test_lora_moves_every_matrix_by_a_low_rank_and_nothing_else(tiny, tmp_path):
     assert made.parts.budget["3"]["trainable"] < sum(value.numel() for value in model.parameters())
 
 
-def test_moextend_adds_experts_and_text_keeps_all_of_its_own_until_stage_3(tiny, tmp_path):
-    _, model = run(tiny, tmp_path, "moextend")
+def test_moextend_adds_experts_and_text_keeps_all_of_its_own_until_stage_3(run):
+    made, model = run("moextend")
     assert model.config.experts == 15 and model.mixtures()[0].router.weight.shape[0] == 15
-    before, after = (weights(load_stage(tmp_path, stage)) for stage in ("1-align", "2.1-audio-experts"))
+    before, after = (weights(load_stage(made.folder, stage)) for stage in ("1-align", "2.1-audio-experts"))
     router, bank = "layers.1.feed_forward.router.weight", "layers.1.feed_forward.experts.down_proj"
     for name in (router, bank):
         assert torch.equal(after[name][:12], before[name]) and not torch.equal(after[name][12:], before[name][[3, 7, 11]])
@@ -143,9 +165,9 @@ def test_a_dense_model_has_the_active_parameters_of_the_mixture(tiny, tmp_path):
     assert active["dense"] == pytest.approx(active["deeptalk-aligned"], rel=0.05)
 
 
-def test_averaging_ends_halfway_to_the_text_model(tiny, tmp_path):
-    _, averaged = run(tiny, tmp_path / "averaged", "averaged")
-    _, whole = run(tiny, tmp_path / "whole", "averaged", finish=None)
+def test_averaging_ends_halfway_to_the_text_model(run, tmp_path):
+    _, averaged = run("averaged")
+    _, whole = run("averaged", "whole", finish=None)
     before = weights(load_stage(tmp_path / "whole", "0-pretrain"))
     for key in parameters_of(whole, BACKBONE):
         torch.testing.assert_close(weights(averaged)[key], (weights(whole)[key] + before[key]) / 2, atol=1e-6, rtol=0)
@@ -193,8 +215,8 @@ def test_ears_tell_the_modality_of_every_token_as_the_batch_does(tiny):
     assert (heard | ~told | ~batch.mask).all() and (heard & ~told & batch.mask).sum() <= len(batch.text)
 
 
-def test_hard_routing_sends_no_token_to_experts_of_the_other_modality(tiny, tmp_path):
-    made, model = run(tiny, tmp_path, "hard-routing")
+def test_hard_routing_sends_no_token_to_experts_of_the_other_modality(tiny, run):
+    made, model = run("hard-routing")
     batch, router = tiny.batch(tiny.builder()), model.mixtures()[0].router
     with torch.no_grad():
         chosen = model.eval()(**batch.model_inputs()).routing[0].indices  # (B, T, K)
@@ -203,9 +225,9 @@ def test_hard_routing_sends_no_token_to_experts_of_the_other_modality(tiny, tmp_
     assert torch.equal(speaks, audio[..., None].expand_as(speaks)) and audio.any() and not audio.all()
 
 
-def test_separate_routers_begin_equal_and_part(tiny, tmp_path):
-    _, model = run(tiny, tmp_path, "separate-routers")
+def test_separate_routers_begin_equal_and_part(run):
+    made, model = run("separate-routers")
     router = model.mixtures()[0].router
-    before = weights(load_stage(tmp_path, "1-align"))["layers.1.feed_forward.router.weight"]
+    before = weights(load_stage(made.folder, "1-align"))["layers.1.feed_forward.router.weight"]
     assert not torch.equal(router.audio_weight, router.weight)
     torch.testing.assert_close(router.audio_weight, before, atol=0.02, rtol=0)
