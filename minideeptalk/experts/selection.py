@@ -132,7 +132,7 @@ def select_audio_experts(loads: ExpertLoads, count: int, formula: str = "product
     Raises:
         LearnerError: for a count, formula or normaliser that cannot be, or loads without one of the modalities.
 
-    Source: paper, Algorithm 1; chapter 07.
+    Source: paper, Algorithm 1; chapters 07 and 08.
     """
     if formula not in FORMULAS:
         raise LearnerError(f"a formula out of {', '.join(FORMULAS)}", repr(formula), next_step="product is the paper's")

@@ -98,7 +98,7 @@ def read_module(name: str, source: str) -> Module:
 
 
 def mentioned(docstring: str) -> tuple[str, ...]:
-    """Chapters that a docstring names: `chapter 07`, `chapters 04 and 06`, `chapters 05 to 11`."""
+    """Chapters that a docstring names, one by one, in a list or as a range (`MENTION`)."""
     chapters = set()
     for numbers in MENTION.findall(docstring):
         for first, last in re.findall(r"(\d\d)(?: to (\d\d))?", numbers):
