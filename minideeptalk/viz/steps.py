@@ -30,7 +30,7 @@ def routing_by_step(labels: Sequence[str], weights: np.ndarray, audio_experts: S
     spots = [(expert, row) for row, chosen in zip(rows, audio_experts) for expert in chosen]
     if spots:
         figure.add_scatter(x=[expert for expert, _ in spots], y=[row for _, row in spots], mode="markers", name="audio expert", hoverinfo="skip",
-                           showlegend=True, marker={"symbol": "circle-open", "size": 15, "color": "#ffffff", "line": {"color": VERMILLION, "width": 2}})
+                           showlegend=True, marker={"symbol": "circle", "size": 8, "color": "#ffffff", "line": {"color": "#000000", "width": 1.5}})
     slider = [{"label": label, "method": "restyle", "args": [{"z": [picture]}, [0]]} for label, picture in zip(labels, pictures, strict=True)]
     figure.update_layout(sliders=[{"active": 0, "steps": slider, "currentvalue": {"prefix": ""}, "pad": {"t": 60}, "font": {"color": INK}}])
     figure.update_xaxes(title="expert", showgrid=False, dtick=2 if experts > 12 else 1, range=[-0.5, experts - 0.5])

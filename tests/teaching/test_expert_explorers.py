@@ -54,3 +54,41 @@ def test_the_live_explorer_says_when_it_did_not_understand(talker):
     explorer = RoutingExplorer(talker)
     explorer._explained(lambda: explorer._answer(np.random.default_rng(0).normal(size=16000).astype(np.float32) * 0.1, "noise", ""))
     assert explorer.trace is None and "understand" in explorer.grid.value
+
+
+def test_a_trial_closes_the_chosen_experts_and_opens_them_again(talker):
+    from minideeptalk.experts import ExpertLoads
+    from minideeptalk.teaching.explorer_selection import SelectionTrial
+
+    config = talker.model.config
+    counts = np.random.default_rng(1).integers(1, 99, size=(4, config.moe_layers, config.experts)).astype(float)
+    loads = ExpertLoads(counts, counts.sum(axis=2) / 2, ("a", "b", "c"))
+    seen = []
+
+    def losses(model):
+        import torch
+
+        with torch.no_grad():
+            routing = model(text=torch.ones(2, 9, dtype=torch.long)).routing
+        seen.append([set(layer.indices.unique().tolist()) for layer in routing])
+        return {"add": 0.5}
+
+    trial = SelectionTrial(talker.model, talker.builder, loads, losses)
+    trial.formula.value, trial.count.value = "audio_only", 9
+    trial.run()
+    chosen = trial.selection.audio_experts
+    assert not any(set(experts) & used for experts, used in zip(chosen, seen[1])) and len(seen) == 2
+    assert "without them" in trial.page.value and trial.count.max == config.experts - config.experts_per_token
+    losses(talker.model)
+    assert seen[0] == seen[2]
+
+
+def test_a_question_with_an_unknown_word_gets_a_sentence(talker):
+    from minideeptalk.experts import ExpertLoads
+    from minideeptalk.teaching.explorer_selection import SelectionTrial
+
+    shape = (4, talker.model.config.moe_layers, talker.model.config.experts)
+    trial = SelectionTrial(talker.model, talker.builder, ExpertLoads(np.ones(shape), np.ones(shape[:2]), ("a", "b", "c")), lambda model: {"add": 0.5})
+    trial.question.value = "xylophone"
+    trial.run()
+    assert "xylophone" in trial.page.value

@@ -97,7 +97,8 @@ def build_wheel(folder: Path) -> Path:
 @pytest.mark.slow
 def test_a_wheel_carries_samples_schema_and_chapter_data(tmp_path):
     names = zipfile.ZipFile(build_wheel(tmp_path)).namelist()
-    wanted = ["minideeptalk/records/schema.json", "minideeptalk/teaching/chapters.json", "minideeptalk/data_samples/__init__.py", "minideeptalk/cli.py"]
+    wanted = ["minideeptalk/records/schema.json", "minideeptalk/viz/figures.js", "minideeptalk/viz/selection.js",
+              "minideeptalk/teaching/chapters.json", "minideeptalk/data_samples/__init__.py", "minideeptalk/cli.py"]
     samples = [f"minideeptalk/data_samples/{path.relative_to(ROOT / 'data_samples')}" for path in Path(ROOT, "data_samples").rglob("*")
                if path.is_file() and "__pycache__" not in path.parts]
     assert set(wanted + samples) <= set(names)
