@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Alignment, and the load of each expert
 #
-# You will give a finished text model ears and a mouth without moving one of the weights it thinks with, and then count, expert by
-# expert, who works for words and who for sound.
+# You will give a finished text model ears and a mouth without moving one of the weights it thinks with, and then count, expert
+# by expert, who works for words and who for sound.
 #
 # ![Text tokens and sound tokens pass the same router and the same experts. For each expert a bar upwards counts how often text asked it and a bar downwards how often sound did. Two experts with long bars down and short bars up are framed.](../book/_static/07-load.svg)
 #
@@ -53,9 +53,10 @@ chapter.diagram()
 # %% [markdown]
 # ## Watch one question pass
 #
-# The miniature of this book has three layers with experts. In each of them the router gives every token to two of sixteen experts. We ask the finished
-# miniature one of the recorded questions and listen to its routers. Move the slider: the model reads who speaks, hears word by word, and then answers, one
-# step of 80 milliseconds at a time. Bright is a large gate weight; a ring marks an expert that was chosen to learn speech.
+# The miniature of this book has three layers with experts. In each of them the router gives every token to two of sixteen
+# experts. We ask the finished miniature one of the recorded questions and listen to its routers. Move the slider: the model
+# reads who speaks, hears word by word, and then answers, one step of 80 milliseconds at a time. Bright is a large gate weight;
+# a ring marks an expert that was chosen to learn speech.
 
 # %%
 import plotly.graph_objects as go
@@ -78,18 +79,19 @@ print(f"“{clip.words}” → “{trace.answer}”, {len(trace.labels)} steps, 
 routing_by_step(trace.labels, trace.weights, chosen)
 
 # %% [markdown]
-# One question is an anecdote. To choose experts we need to know who works for whom over *all* tokens, and that is this chapter: first the model must hear and
-# speak at all (stage 1), then we count.
+# One question is an anecdote. To choose experts we need to know who works for whom over *all* tokens, and that is this chapter:
+# first the model must hear and speak at all (stage 1), then we count.
 #
 # ## Build it: stage 1, alignment
 #
-# The text model has never met a sound. Before any expert can be called good for speech, sound has to reach the experts in a form they can use. Stage 1 does
-# only that. It trains the parts on the border and leaves the whole text model alone:
+# The text model has never met a sound. Before any expert can be called good for speech, sound has to reach the experts in a
+# form they can use. Stage 1 does only that. It trains the parts on the border and leaves the whole text model alone:
 #
 # - the **adapter**, which turns what the ear hears into vectors that the model can read;
 # - the **audio rows** of the embedding and the **audio heads**, with which it reads and writes codes.
 #
-# The paper trains the adapter alone here. Our audio rows and heads are new and have to learn somewhere. What counts is what does *not* move.
+# The paper trains the adapter alone here. Our audio rows and heads are new and have to learn somewhere. What counts is what
+# does *not* move.
 
 # %%
 from minideeptalk.config import size_config
@@ -108,8 +110,9 @@ for part in PARTS:
 Table(("part of the model", "weights", "in stage 1"), rows, "What stage 1 trains, read from the stage itself")
 
 # %% [markdown]
-# We need some speech. The cell below lets the book's voices say a few hundred questions and answers; the shipped ear turns the questions into one vector a word, the shipped
-# codec turns the answers into codes. The stage trains on three tasks: write down what is heard, answer it in writing, and say given words.
+# We need some speech. The cell below lets the book's voices say a few hundred questions and answers; the shipped ear turns the
+# questions into one vector a word, the shipped codec turns the answers into codes. The stage trains on three tasks: write down
+# what is heard, answer it in writing, and say given words.
 
 # %%
 spoken = spoken_material(questions=400, replies=300)
@@ -120,7 +123,8 @@ heard = sampler.batch({"recognise": 1.0}, 64, f"heard-{chapter.seed}")  # 64 spo
 written = sampler.batch({"all_text": 1.0}, 64, f"written-{chapter.seed}")  # 64 written ones
 
 # %% [markdown]
-# Now the loop: a batch, the loss on the text it should write and on the codes it should make, a step. Only the border is given to the optimizer.
+# Now the loop: a batch, the loss on the text it should write and on the codes it should make, a step. Only the border is given
+# to the optimizer.
 
 # %%
 from dataclasses import replace
@@ -178,8 +182,8 @@ finish(figure, f"Two falling loss curves over {short.updates} updates: text goes
                f"{curve[-1][1]:.1f} nats, codes from {curve[0][2]:.1f} to {curve[-1][2]:.1f}.", height=320)
 
 # %% [markdown]
-# And the text? A written question passes the text rows, attention, routers and experts, none of which moved. So its answer is not *nearly* the same:
-# it is the same.
+# And the text? A written question passes the text rows, attention, routers and experts, none of which moved. So its answer is
+# not *nearly* the same: it is the same.
 
 # %%
 with torch.no_grad():
@@ -193,9 +197,10 @@ print("tensors that moved:", *moved, sep="\n  ")
 # %% [markdown]
 # ## Build it: a recorder of load
 #
-# The paper measures, for sound and for text, "each expert's token load". The script that did so was not published, so we write one. Where should it listen? Not at the
-# router: what the router *wants* may still be changed by masks and biases. We listen at the door of the experts, where the chosen numbers come in. PyTorch
-# calls a function of ours before a module runs, a **forward pre-hook**, and shows it the module's inputs.
+# The paper measures, for sound and for text, "each expert's token load". The script that did so was not published, so we write
+# one. Where should it listen? Not at the router: what the router *wants* may still be changed by masks and biases. We listen at
+# the door of the experts, where the chosen numbers come in. PyTorch calls a function of ours before a module runs, a **forward
+# pre-hook**, and shows it the module's inputs.
 #
 # The hook sees a flat row of tokens. It cannot know which are text; we tell it, with one number for each token.
 
@@ -252,8 +257,9 @@ print("tokens:", counted)
 # %% [markdown]
 # ## The same as the library's?
 #
-# `LoadRecorder` is ours with more checks: it refuses a forward pass that nobody announced, and it works for any mixture-of-experts model of the
-# transformers library, because it looks for what experts *have* and not for what they are called.
+# `LoadRecorder` is ours with more checks: it refuses a forward pass that nobody announced, and it works for any
+# mixture-of-experts model of the transformers library, because it looks for what experts *have* and not for what they are
+# called.
 
 # %%
 ours = mine.counts.double().numpy()
@@ -264,14 +270,16 @@ print(f"{int(ours.sum())} choices in {ours.shape[1]} layers: equal to the librar
 # %% [markdown]
 # ## Build it: from counts to a distance
 #
-# Divide each row by its sum, and a modality has a **load**: which share of its choices each expert got. Call them $p$ for sound and $q$ for text. How different are
-# they? Mix them half and half, $m = (p + q)/2$, and ask how many bits it costs to describe each with the mixture instead of with itself:
+# Divide each row by its sum, and a modality has a **load**: which share of its choices each expert got. Call them $p$ for sound
+# and $q$ for text. How different are they? Mix them half and half, $m = (p + q)/2$, and ask how many bits it costs to describe
+# each with the mixture instead of with itself:
 #
 # $$\mathrm{JS}(p, q) = \tfrac12 \sum_e p_e \log_2 \frac{p_e}{m_e} + \tfrac12 \sum_e q_e \log_2 \frac{q_e}{m_e},
 # \qquad d(p, q) = \sqrt{\mathrm{JS}(p, q)}.$$
 #
-# This is the **Jensen-Shannon divergence**, from 0 (the same experts) to 1 bit (no expert in common). Its root is a true *distance*. And it is an old
-# acquaintance: for two kinds of token it equals the *specialisation* of chapter 04, the bits that an expert's number tells about the kind.
+# This is the **Jensen-Shannon divergence**, from 0 (the same experts) to 1 bit (no expert in common). Its root is a true
+# *distance*. And it is an old acquaintance: for two kinds of token it equals the *specialisation* of chapter 04, the bits that
+# an expert's number tells about the kind.
 
 # %%
 def my_distance(p, q):
@@ -297,8 +305,8 @@ for layer in range(len(distance)):
     print(f"layer {layer + 1}: distance {distance[layer]:.3f}, its square is the specialisation in bits")
 
 # %% [markdown]
-# **What would chance give?** Two samples of the *same* tokens never have quite the same load. So every distance needs its floor: we deal the text batches into two
-# hands and measure the distance between them.
+# **What would chance give?** Two samples of the *same* tokens never have quite the same load. So every distance needs its
+# floor: we deal the text batches into two hands and measure the distance between them.
 
 # %%
 def recorded(model, batches):
@@ -324,8 +332,9 @@ assert floor.max() < distance.min()
 # %% [markdown]
 # ## Run it small: who works for whom, stage by stage
 #
-# The library's samples hold the miniature after every stage of its training. We give all of them the same tokens and record their loads. Move through the stages: above are text
-# tokens, below are tokens of sound, and bright columns are busy experts. *own 1* is the model that you have just aligned.
+# The library's samples hold the miniature after every stage of its training. We give all of them the same tokens and record
+# their loads. Move through the stages: above are text tokens, below are tokens of sound, and bright columns are busy experts.
+# *own 1* is the model that you have just aligned.
 
 # %%
 from minideeptalk.records.rows import load_rows
@@ -354,11 +363,13 @@ finish(figure, f"Lines of the Jensen-Shannon distance in three layers over the s
                f"text from text has {floor.mean():.2f}.", height=360)
 
 # %% [markdown]
-# Nobody has yet told any expert to specialise, and the routers have not moved since text pretraining: what you see after stage 1 is how sound, once it has been
-# translated by the adapter, *happens* to fall on experts that text has shaped. That is the raw material of the next chapter.
+# Nobody has yet told any expert to specialise, and the routers have not moved since text pretraining: what you see after stage
+# 1 is how sound, once it has been translated by the adapter, *happens* to fall on experts that text has shaped. That is the raw
+# material of the next chapter.
 #
-# Is the router well? Three numbers, always together. The **gradient** is what the task asks of the router (in stages 1 and 2 it is frozen, so nothing comes of it). The **entropy** says how
-# unsure it is: 4 bits would be a router that does not care which of sixteen experts it takes. The **specialisation** is the square of the distance above.
+# Is the router well? Three numbers, always together. The **gradient** is what the task asks of the router (in stages 1 and 2 it
+# is frozen, so nothing comes of it). The **entropy** says how unsure it is: 4 bits would be a router that does not care which
+# of sixteen experts it takes. The **specialisation** is the square of the distance above.
 
 # %%
 health = {stage: router_health(models[stage], batches[:4]) for stage in STAGES}
@@ -382,11 +393,13 @@ finish(figure, f"Bars of router health by stage and layer; a slider chooses the 
 # %% [markdown]
 # ## What goes wrong: counting what is not there
 #
-# A batch holds sequences of unequal length, and the shorter ones are filled up with **padding**. Padding passes the model like any token, and the router sends it somewhere. Count it,
-# and one expert looks busy that has served nobody. It is worse than noise: both modalities contain the *same* padding, so it makes them look alike.
+# A batch holds sequences of unequal length, and the shorter ones are filled up with **padding**. Padding passes the model like
+# any token, and the router sends it somewhere. Count it, and one expert looks busy that has served nobody. It is worse than
+# noise: both modalities contain the *same* padding, so it makes them look alike.
 #
-# **Prompts** are another matter. They are real tokens, and whether they belong to the load is a decision. The paper speaks of "unimodal audio and text inputs", so our default counts
-# them. But the prompt of a spoken answer also holds a few written tokens, who speaks and to whom, which we count as text.
+# **Prompts** are another matter. They are real tokens, and whether they belong to the load is a decision. The paper speaks of
+# "unimodal audio and text inputs", so our default counts them. But the prompt of a spoken answer also holds a few written
+# tokens, who speaks and to whom, which we count as text.
 
 # %%
 POLICIES = ("padding counted too", "prompts and answers", "answers only")
@@ -443,11 +456,12 @@ chapter.measure("distance when padding counts, mean of layers", my_distance(*pol
 chapter.measure("distance of answers only, mean of layers", my_distance(*policies[POLICIES[2]]).mean().item());
 
 # %% [markdown]
-# So the way of counting decides who is chosen, long before any formula does. The recorder of the library therefore takes one number for *every* token, with -1 for padding, keeps
-# the four kinds apart, and leaves the question of prompts to the end: `ExpertLoads.count_prompts`.
+# So the way of counting decides who is chosen, long before any formula does. The recorder of the library therefore takes one
+# number for *every* token, with -1 for padding, keeps the four kinds apart, and leaves the question of prompts to the end:
+# `ExpertLoads.count_prompts`.
 #
-# A second mistake is quieter. A recorder that remembers the kinds of the *last* batch counts a new one under them, and nothing crashes as long as the sizes
-# fit. Ours does not allow it.
+# A second mistake is quieter. A recorder that remembers the kinds of the *last* batch counts a new one under them, and nothing
+# crashes as long as the sizes fit. Ours does not allow it.
 
 # %%
 from minideeptalk.errors import LearnerError
@@ -463,9 +477,10 @@ with LoadRecorder(model) as recorder, torch.no_grad():
 # %% [markdown]
 # ## Try it live
 #
-# In Jupyter or Colab the cell below gives you the question of the first figure for yourself: type a question in the words of the world, choose a voice and a style, press *Ask*, hear the
-# answer, and let the experts light up token by token. A short recording of your own can be loaded as well; the ear has only met synthetic voices, so expect it to say that it did
-# not understand. On this page the cell is not run; the slider at the top shows the same for one question.
+# In Jupyter or Colab the cell below gives you the question of the first figure for yourself: type a question in the words of
+# the world, choose a voice and a style, press *Ask*, hear the answer, and let the experts light up token by token. A short
+# recording of your own can be loaded as well; the ear has only met synthetic voices, so expect it to say that it did not
+# understand. On this page the cell is not run; the slider at the top shows the same for one question.
 
 # %% tags=["skip-execution"]
 from minideeptalk.teaching.explorer_routing import RoutingExplorer
@@ -620,7 +635,8 @@ check("07-3", load_distance)
 #
 # <details><summary>Hint 2, a nudge</summary>
 #
-# `module.register_forward_pre_hook(function)` gives back a handle with a `remove` method; what the function returns replaces the input.
+# `module.register_forward_pre_hook(function)` gives back a handle with a `remove` method; what the function returns replaces
+# the input.
 #
 # <details><summary>Hint 3, almost the code</summary>
 #
@@ -675,11 +691,15 @@ print(f"  counting answers only, {my_distance(*policies[POLICIES[2]]).mean():.2f
 # %% [markdown]
 # ## References
 #
-# - Shao et al. (2025), [DeepOmni: Towards Seamless and Smart Speech Interaction with Adaptive Modality-Specific MoE](https://arxiv.org/abs/2506.21864):
-#   the stages, and the choice of experts from their load by modality. Its recorder is not published; ours is written from the description.
-# - Lin (1991), [Divergence Measures Based on the Shannon Entropy](https://doi.org/10.1109/18.61115): the Jensen-Shannon divergence.
-# - Xue et al. (2024), [OpenMoE](https://arxiv.org/abs/2402.01739): what routers of open models specialise in, and how early it is settled.
-# - Muennighoff et al. (2024), [OLMoE](https://arxiv.org/abs/2409.02060): domain and vocabulary specialisation of experts, measured by load.
+# - Shao et al. (2025), [DeepOmni: Towards Seamless and Smart Speech Interaction with Adaptive Modality-Specific
+#   MoE](https://arxiv.org/abs/2506.21864): the stages, and the choice of experts from their load by modality. Its recorder is not
+#   published; ours is written from the description.
+# - Lin (1991), [Divergence Measures Based on the Shannon Entropy](https://doi.org/10.1109/18.61115): the Jensen-Shannon
+#   divergence.
+# - Xue et al. (2024), [OpenMoE](https://arxiv.org/abs/2402.01739): what routers of open models specialise in, and how early it
+#   is settled.
+# - Muennighoff et al. (2024), [OLMoE](https://arxiv.org/abs/2409.02060): domain and vocabulary specialisation of experts,
+#   measured by load.
 #
 # Next: chapter 08, choosing the speakers.
 
