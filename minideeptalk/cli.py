@@ -63,13 +63,25 @@ def evaluate(args) -> int:
 
 def talk(args) -> int:
     """Ask one question; a question that was not understood is an answer, not an error."""
+    from minideeptalk.inference.sampling import Sampling
     from minideeptalk.inference.talk import ask
 
-    reply = ask(args.run, args.audio, args.text, args.out, args.temperature, args.seed, args.mirror)
+    sampling = Sampling(args.temperature, args.top_k, args.top_p, args.repetition_penalty, args.seed)
+    reply = ask(args.run, args.audio, args.text, args.out, sampling, args.mirror, args.stage, not args.one_row)
     if args.json:
         print(json.dumps(reply, indent=1))
     else:
         print(reply["text"] + (f"\n(sound in {reply['audio']})" if reply["audio"] else ""))
+    return 0
+
+
+def dpo(args) -> int:
+    """Make pairs, train stage 4, compare."""
+    from minideeptalk.training.dpo_run import preference_table, run_dpo
+    from minideeptalk.training.preferences import PreferencePlan
+
+    record = run_dpo(args.run, PreferencePlan(requests=args.requests), args.seed, progress=not args.quiet)
+    print(json.dumps(record["metrics"]["preference"], indent=1) if args.json else preference_table(record))
     return 0
 
 
@@ -137,7 +149,7 @@ def build_parser() -> argparse.ArgumentParser:
                            epilog="Begin with: minideeptalk doctor, then minideeptalk demo --out runs/demo")
     parser.add_argument("--version", action="version", version=f"minideeptalk {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=OneLineParser, required=True)
-    for add in (_add_doctor, _add_demo, _add_train, _add_evaluate, _add_talk, _add_profile, _add_record, _add_bench, _add_study, _add_compare):
+    for add in (_add_doctor, _add_demo, _add_train, _add_evaluate, _add_talk, _add_dpo, _add_profile, _add_record, _add_bench, _add_study, _add_compare):
         add(commands)
     return parser
 
@@ -213,7 +225,28 @@ def _add_talk(commands) -> None:
     parser.add_argument("--out", metavar="FILE", help="where the answer's sound goes (WAV or FLAC)")
     parser.add_argument("--mirror", action="store_true", help="answer in the style of the question instead of the neutral one")
     parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0 (default): the likeliest answer; above: by chance")
+    parser.add_argument("--top-k", type=int, default=0, metavar="K", help="above temperature 0: draw from the K likeliest (0, default: all)")
+    parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="above temperature 0: draw from the likeliest that hold this "
+                        "share (1, default: all)")
+    parser.add_argument("--repetition-penalty", type=float, default=1.0, metavar="R", help="above 1, what was said becomes less likely "
+                        "(1, default: it does not)")
+    parser.add_argument("--one-row", action="store_true", help="no batch-parallel decoding: the speaking row finds its own words")
+    parser.add_argument("--stage", default="3-joint", metavar="STAGE", help="3-joint (default), or 4-dpo after `minideeptalk dpo`")
     parser.add_argument("--json", action="store_true", help="text, what was heard, style, confidence and times as JSON")
+
+
+def _add_dpo(commands) -> None:
+    parser = _command(commands, "dpo", dpo, "stage 4: learn from what was better understood", (
+        "Lets the finished model say each of many texts several times, ranks the takes by the judge's word\n"
+        "errors, and trains on the best against the worst (DPO). Prints word errors as the judge and as the\n"
+        "ear hear them, pitch spread, length and text ability before and after, on held-out material, and\n"
+        "writes stages/4-dpo and record-dpo.json into DIR. Interrupted, it goes on when called again."),
+        "  minideeptalk dpo runs/nano\n  minideeptalk talk runs/nano --stage 4-dpo --audio question.wav --out answer.wav",
+        "of the takes and batches (default 0)")
+    parser.add_argument("run", metavar="DIR", help="folder of a finished run")
+    parser.add_argument("--requests", type=int, default=600, metavar="N", help="texts and questions to rank takes of (default 600)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--json", action="store_true", help="the comparison as JSON")
 
 
 def _add_profile(commands) -> None:
@@ -313,7 +346,7 @@ def _how_to_resume(args) -> str:
         return f"; to go on: minideeptalk train --resume --out {args.out}"
     if args.command == "demo":
         return f"; to go on: minideeptalk demo --out {args.out}{' --scratch' if args.scratch else ''}"
-    return "; the same command goes on" if args.command in ("study", "compare") else ""
+    return "; the same command goes on" if args.command in ("dpo", "study", "compare") else ""
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 from minideeptalk.config import SAMPLE_RATE
 from minideeptalk.errors import LearnerError
-from minideeptalk.inference.decoding import Sampling
+from minideeptalk.inference.sampling import Sampling
 from minideeptalk.inference.talker import Talker
 from minideeptalk.model import AudioToken
 from minideeptalk.speech.files import read_audio, write_audio
@@ -27,10 +27,10 @@ def damage_explained(folder: Path):
                            "delete the damaged part, then `minideeptalk train --resume --out DIR` makes it again") from error
 
 
-def open_talker(folder: Path | str) -> Talker:
+def open_talker(folder: Path | str, stage: str = "3-joint", parallel: bool = True) -> Talker:
     """`Talker.load`, with damaged ear and codec files explained as the model's are."""
     with damage_explained(Path(folder)):
-        return Talker.load(folder)
+        return Talker.load(folder, stage, parallel)
 
 
 def talk(talker: Talker, audio: Path | str | None = None, text: str | None = None, out: Path | str | None = None,
@@ -63,14 +63,12 @@ def talk(talker: Talker, audio: Path | str | None = None, text: str | None = Non
 
 
 def ask(folder: Path | str, audio: Path | str | None = None, text: str | None = None, out: Path | str | None = None,
-        temperature: float = 0.0, seed: int = 0, mirror: bool = False) -> dict:
-    """`talk` to the run in `folder`; bad audio is told before the model is opened.
+        sampling: Sampling = Sampling(), mirror: bool = False, stage: str = "3-joint", parallel: bool = True) -> dict:
+    """`talk` to the model of a stage of the run in `folder`; bad audio is told before the model is opened.
 
     Raises:
-        LearnerError: also for a folder without a finished run, a damaged checkpoint, or a negative temperature.
+        LearnerError: also for a folder without a finished run, or a damaged checkpoint.
     """
-    if temperature < 0:
-        raise LearnerError("a temperature of 0 or more", str(temperature))
     if out is not None and text is not None:
         raise LearnerError("--out with a spoken question", "--out with --text", "a typed question is answered in text",
                            "leave --out away")
@@ -83,4 +81,4 @@ def ask(folder: Path | str, audio: Path | str | None = None, text: str | None = 
         raise LearnerError("a name that ends with .wav or .flac", str(out))
     if (audio is None) == (text is None):
         raise LearnerError("one question: --audio FILE or --text WORDS", "both" if audio else "none")
-    return talk(open_talker(folder), audio, text, out, Sampling(temperature, seed=seed), mirror)
+    return talk(open_talker(folder, stage, parallel), audio, text, out, sampling, mirror)

@@ -16,7 +16,9 @@ import torch
 from minideeptalk.codec import PyramidCodec, StreamingDecoder
 from minideeptalk.config import SAMPLE_RATE
 from minideeptalk.hearing.ear import Ear, Heard
-from minideeptalk.inference.decoding import Sampling, answer_in_text, speak_in_steps
+from minideeptalk.inference.decoding import SpokenDecoder, answer_in_text, speak_in_steps
+from minideeptalk.inference.parallel import ParallelDecoder
+from minideeptalk.inference.sampling import Sampling
 from minideeptalk.model import AudioToken, DeepTalkModel
 from minideeptalk.model.checkpoints import load_stage
 from minideeptalk.speech.features import LogMel
@@ -51,16 +53,19 @@ class Talker:
 
     Args:
         first_frames: codec frames in the first chunk of sound; later chunks have `chunk_frames`.
+        parallel: whether a second row writes the words that the first one says (`inference.parallel`), as in the paper.
     """
 
-    def __init__(self, model: DeepTalkModel, ear: Ear, codec: PyramidCodec, first_frames: int = 2, chunk_frames: int = 4):
+    def __init__(self, model: DeepTalkModel, ear: Ear, codec: PyramidCodec, first_frames: int = 2, chunk_frames: int = 4,
+                 parallel: bool = True):
         self.model, self.ear, self.codec = model.eval(), ear, codec
         self.builder = ExampleBuilder(model.config, Tokenizer())
         self.log_mel = LogMel()
         self.first_frames, self.chunk_frames = first_frames, chunk_frames
+        self.decoder = ParallelDecoder if parallel else SpokenDecoder
 
     @classmethod
-    def load(cls, folder: Path | str, stage: str = "3-joint") -> Talker:
+    def load(cls, folder: Path | str, stage: str = "3-joint", parallel: bool = True) -> Talker:
         """Open a finished run, or the shipped samples.
 
         Raises:
@@ -68,7 +73,7 @@ class Talker:
         """
         folder = Path(folder)
         model = load_stage(folder, stage)
-        return cls(model, Ear.load(folder / "ear"), PyramidCodec.load(folder / "codec"))
+        return cls(model, Ear.load(folder / "ear"), PyramidCodec.load(folder / "codec"), parallel=parallel)
 
     def listen(self, waveform: torch.Tensor) -> Heard:
         """What the ear makes of a waveform (N,) at 16 kHz."""
@@ -84,7 +89,7 @@ class Talker:
         vocoder = StreamingDecoder(self.codec)
         prompt = self.builder.heard_prompt(heard.frames, trigger)
         given, size, decoder = 0, self.first_frames, None
-        for decoder, ready in speak_in_steps(self.model, self.builder, prompt, sampling):
+        for decoder, ready in speak_in_steps(self.model, self.builder, prompt, sampling, decoder=self.decoder):
             if ready - given >= size:
                 yield vocoder.push(decoder.frames(0, given, ready)), decoder.answer(0).words
                 given, size = ready, self.chunk_frames
@@ -119,7 +124,7 @@ class Talker:
         """Split the time to the first piece of sound: one timed prefill and one timed vocoder call, the rest is steps."""
         prompt = self.builder.heard_prompt(heard.frames, trigger)
         start = time.perf_counter()
-        next(speak_in_steps(self.model, self.builder, prompt))
+        next(speak_in_steps(self.model, self.builder, prompt, decoder=self.decoder))
         prefill = 1e3 * (time.perf_counter() - start)
         start = time.perf_counter()
         StreamingDecoder(self.codec).push(torch.zeros(self.first_frames, self.codec.num_codebooks, dtype=torch.long))

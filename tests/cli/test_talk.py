@@ -46,6 +46,24 @@ def test_the_answer_is_plain_unless_it_shall_mirror_the_style(command, run, ques
     assert asked == ["ANSWER", "MIRROR"]
 
 
+def test_every_knob_reaches_the_decoder(command, run, question, monkeypatch):
+    from minideeptalk.inference.parallel import ParallelDecoder
+    from minideeptalk.inference.sampling import Sampling
+    from minideeptalk.inference.talker import Talker
+
+    seen, answer = [], Talker.answer
+    monkeypatch.setattr(Talker, "answer", lambda talker, waveform, trigger, sampling: seen.append(
+        (sampling, talker.decoder is ParallelDecoder)) or answer(talker, waveform))
+    for words in ((), ("--temperature", 0.7, "--top-k", 5, "--top-p", 0.9, "--repetition-penalty", 1.2, "--seed", 3, "--one-row")):
+        assert command("talk", run, "--audio", question, *words)[0] == 0
+    assert seen == [(Sampling(), True), (Sampling(0.7, 5, 0.9, 1.2, 3), False)]
+
+
+def test_a_stage_that_was_not_trained_is_explained(command, run, question):
+    status, _, err = command("talk", run, "--audio", question, "--stage", "4-dpo")
+    assert status == 2 and "stages/4-dpo" in err and err.count("\n") == 1
+
+
 def test_a_typed_question_is_answered_in_text(command, run):
     status, out, _ = command("talk", run, "--text", "what is forty two plus seven", "--json")
     assert status == 0 and json.loads(out)["audio"] is None
