@@ -106,13 +106,18 @@ def record_show(args) -> int:
 
 
 def bench(args) -> int:
-    """Measure speed beside the peers."""
-    from minideeptalk.benchmarks import bench, table, write
+    """Measure speed beside the peers; `all` is one benchmark after another."""
+    from minideeptalk.benchmarks import BENCHMARKS, bench, record_path, table, write
 
-    record = bench(args.benchmark, args.size, args.threads, args.rounds, args.run)
-    if args.out:
-        write(record, args.out)
-    print(json.dumps(record, indent=1) if args.json else table(record))
+    records = []
+    for name in BENCHMARKS if args.benchmark == "all" else (args.benchmark,):
+        records.append(bench(name, args.size, args.threads, args.rounds, args.run if name == "talk" or args.benchmark != "all" else None))
+        if args.out:
+            write(records[-1], record_path(args.out, name, args.size, args.threads))
+        if not args.json:
+            print(table(records[-1]))
+    if args.json:
+        print(json.dumps(records if args.benchmark == "all" else records[0], indent=1))
     return 0
 
 
@@ -279,9 +284,9 @@ def _add_bench(commands) -> None:
         "parts, and single steps. codec: codes to sound. All candidates run in turns, so only their\n"
         "ratios count; close other programs first."),
         "  minideeptalk bench experts --size mini --threads 1 --json\n"
-        "  minideeptalk bench talk --size nano --run runs/nano --out book/records/bench-talk-nano-1.json",
+        "  minideeptalk bench all --size mini --threads 2 --out book/records",
         "accepted, as everywhere; weights and tokens of a benchmark are fixed")
-    parser.add_argument("benchmark", metavar="WHAT", help="experts, train, talk or codec")
+    parser.add_argument("benchmark", metavar="WHAT", help="experts, train, talk, codec, or all")
     parser.add_argument("--size", default="mini", metavar="SIZE", help="nano, mini (default) or base")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (default 1)")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds that count (default: enough for the benchmark)")

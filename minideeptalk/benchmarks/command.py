@@ -16,7 +16,7 @@ from minideeptalk.benchmarks.train import bench_train
 from minideeptalk.config import SIZES
 from minideeptalk.errors import LearnerError
 
-BENCHMARKS = ("experts", "train", "talk", "codec")
+BENCHMARKS = ("train", "experts", "talk", "codec")  # `train` first: it wants to see the allocator as it was found
 ROUNDS = {"experts": 20, "train": 8, "talk": 20, "codec": 10}
 
 
@@ -46,6 +46,11 @@ def bench(benchmark: str, size: str = "mini", threads: int = 1, rounds: int | No
         return benchmark_record(benchmark, size, threads, device, why, kept, rounds, result)
     finally:
         torch.set_num_threads(before)
+
+
+def record_path(folder: Path | str, benchmark: str, size: str, threads: int) -> Path:
+    """Where the record of one benchmark belongs."""
+    return Path(folder) / f"bench-{benchmark}-{size}-{threads}.json"
 
 
 def _measure(benchmark: str, size: str, rounds: int, clock, device: str, run) -> tuple[str, dict]:

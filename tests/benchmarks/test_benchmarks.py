@@ -148,12 +148,22 @@ def test_a_benchmark_that_makes_no_sense_is_refused(words):
         bench(*words)
 
 
+def test_all_measures_each_once_and_the_voice_of_a_run_in_talk_alone(monkeypatch, tmp_path):
+    from minideeptalk.cli import main
+
+    asked = []
+    monkeypatch.setattr("minideeptalk.benchmarks.bench", lambda *words: asked.append(words) or a_record())
+    assert main(["bench", "all", "--size", "nano", "--run", "runs/x", "--out", str(tmp_path)]) == 0
+    assert [(words[0], words[-1]) for words in asked] == [("train", None), ("experts", None), ("talk", "runs/x"), ("codec", None)]
+    assert len(list(tmp_path.glob("bench-*-nano-1.json"))) == 4
+
+
 def test_the_command_measures_prints_and_writes(monkeypatch, tmp_path, capsys):
     from minideeptalk.cli import main
 
     monkeypatch.setitem(experts.SHAPES, "nano", (experts.Shape(16, 4, 8, 2, 64),))
-    assert main(["bench", "experts", "--size", "nano", "--rounds", "1", "--json", "--out", str(tmp_path / "r.json")]) == 0
+    assert main(["bench", "experts", "--size", "nano", "--rounds", "1", "--json", "--out", str(tmp_path)]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record == json.loads((tmp_path / "r.json").read_text())
+    assert record == json.loads((tmp_path / "bench-experts-nano-1.json").read_text())
     assert [entry["ratio_to_dense"] for entry in record["rows"] if entry["name"] == experts.DENSE] == [1.0]
     assert record["threads"] == 1 and len(record["rows"]) == 6
