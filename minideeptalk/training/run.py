@@ -131,6 +131,7 @@ def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict, told: dict
     parts, size = recipe.parts, recipe.size
     device = "cuda" if torch.cuda.is_available() else "cpu"
     around = environment(device)
+    around["device"]["threads"] = recipe.cores  # at most: a step takes as many as are quickest
     around["device"]["precision"] = ": ".join(choose_precision())
     selection = recipe.chosen()
     reasons = {} if selection else {"selection": "this arm sets no experts apart"}
