@@ -15,7 +15,8 @@ from minideeptalk.baselines.talkers import ScriptedDecoder, WithTalker, measure_
 from minideeptalk.config import STYLES, SizeConfig
 from minideeptalk.experts import Selection
 from minideeptalk.hearing.ear import Ear
-from minideeptalk.inference.decoding import Sampling, answer_in_text
+from minideeptalk.inference.decoding import answer_in_text
+from minideeptalk.inference.sampling import Sampling
 from minideeptalk.model import AudioToken, DeepTalkModel
 from minideeptalk.tasks import Batch, Example, ExampleBuilder, SpokenSet
 from minideeptalk.training.arm import ALIGNED
@@ -24,7 +25,7 @@ from minideeptalk.training.preparation import Tools
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.stages import Stage, merged, speech_stages
 
-LONGER = 1.45
+LONGER = 1.15
 """Speech tokens of an example of `speak` over those of the recipe's mean spoken example, on the training set of `nano`."""
 
 
@@ -69,8 +70,8 @@ class Transcripts(ExampleBuilder):
 class Cascade(ScriptedDecoder):
     """The whole answer as text, then its speech in the neutral style; words that are given with a style are said in it."""
 
-    def __init__(self, model: WithTalker, builder: ExampleBuilder, prompts: list[Example], sampling: Sampling = Sampling(),
-                 max_frames: int = 100):
+    def __init__(self, model: WithTalker, builder: ExampleBuilder, prompts: list[Example], sampling: Sampling,
+                 max_frames: int):
         given = [words_to_say(builder, prompt) for prompt in prompts]
         asked = [prompt for prompt, words in zip(prompts, given) if words is None]
         answers = iter(answer_in_text(model, builder, asked) if asked else ())
@@ -91,10 +92,10 @@ def measure_cascade(recipe: Recipe, model: WithTalker, tools: Tools, spoken: dic
 
 
 CASCADE = replace(
-    ALIGNED, name="cascade", changes="ear, text model and synthesiser in a row, with nothing but text between them", stages=stages,
-    select=None, prepare=with_synthesiser, loss=synthesiser_alone, measure=measure_cascade, declared=(
+    ALIGNED, name="cascade", changes="ear, text model and synthesiser in a row, with nothing but text between them",
+    stages=stages, select=None, prepare=with_synthesiser, loss=synthesiser_alone, measure=measure_cascade, declared=(
         "text tokens: only those of the texts to be said; the text model is not trained, so its text drop is 0 by construction",
-        "speech tokens: all go into speaking, none into hearing; the ear, which every arm has, writes the questions down itself",
+        "speech tokens: about as many, but all go into speaking; the ear, which every arm has, writes the questions down itself",
         "parameters: two models of the size, one of them trained, and both at work in an answer",
         "first audio: `prefill` holds the whole answer of the text model",
         "style: naming one is not measured but set to chance, for no style reaches the text model"))

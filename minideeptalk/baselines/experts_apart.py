@@ -31,7 +31,8 @@ def stages(size: SizeConfig) -> list[Stage]:
     return [
         align,
         replace(audio, name="2.1-hearing", code="2.1h", title="Hearing experts", tasks=hears, updates=updates, experts="all"),
-        replace(audio, name="2.1-speaking", code="2.1s", title="Speaking experts", tasks=speaks, updates=audio.updates - updates, experts="all"),
+        replace(audio, name="2.1-speaking", code="2.1s", title="Speaking experts", tasks=speaks, experts="all",
+                updates=audio.updates - updates),
         text,
         replace(joint, title="Joint, low rank", trainable=("lora", *AUDIO_SIDE)),
     ]

@@ -13,8 +13,8 @@ import torch
 from minideeptalk.baselines.talkers import ScriptedDecoder, WithTalker, measure_pair, words_to_say
 from minideeptalk.config import SizeConfig
 from minideeptalk.experts import Modality, Selection
-from minideeptalk.inference.decoding import Sampling
 from minideeptalk.inference.memory import Memory, left_padded
+from minideeptalk.inference.sampling import Sampling
 from minideeptalk.model import DeepTalkConfig, DeepTalkModel, word_positions
 from minideeptalk.tasks import IGNORE, Batch, Example, ExampleBuilder, SpokenSet
 from minideeptalk.training.arm import ALIGNED
@@ -26,16 +26,16 @@ from minideeptalk.world import Tokenizer
 
 
 def stages(size: SizeConfig) -> list[Stage]:
-    """The shared stage 1, then one stage with the updates and the spoken examples of 2.1, 2.2 and 3; a frozen model needs no text."""
+    """Stage 1, then one stage with the updates and the spoken examples of 2.1, 2.2 and 3; a frozen model needs no text."""
     align, *later = speech_stages(size)
     joint = merged(later, like=later[-1])
     heard = {task: count for task, count in joint.tasks.items() if task != "covered_text"}
-    return [align, replace(joint, name="3-talker", title="Adapter and talker", trainable=("adapter", "audio_embedding", "talker"), tasks=heard,
-                           batch=round(sum(heard.values()) / joint.updates), learning_rate=size.stages.pretrain_lr)]
+    return [align, replace(joint, name="3-talker", title="Adapter and talker", trainable=("adapter", "audio_embedding", "talker"),
+                           tasks=heard, batch=round(sum(heard.values()) / joint.updates), learning_rate=size.stages.pretrain_lr)]
 
 
 def with_talker(model: DeepTalkModel, selection: Selection | None) -> WithTalker:
-    """Add a dense talker as wide and deep as the thinker, which hears the thinker's hidden states through an adapter of its own."""
+    """Add a dense talker as wide and deep as the thinker; it hears the thinker's hidden states through its own adapter."""
     config = model.config
     width = (config.experts_per_token + config.shared_experts) * config.expert_hidden
     dense = {"experts": 1, "experts_per_token": 1, "shared_experts": 0, "expert_hidden": width, "ear_width": config.width}
@@ -71,7 +71,8 @@ class ThinkAndSpeak:
         hidden = talker_hidden(model, batch, rows, states.detach())  # (b, T, D)
         begins = text_loss(model.talker, hidden, batch.text_target[rows])
         audio = audio_loss(model.talker, hidden, batch.code_target[rows])
-        return LossParts(total + text_weight * begins + audio.mean(), text, audio, unused, {"begins_loss": float(begins.detach())})
+        total = total + text_weight * begins + audio.mean()
+        return LossParts(total, text, audio, unused, {"begins_loss": float(begins.detach())})
 
 
 def talker_hidden(model: WithTalker, batch: Batch, rows: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
@@ -138,9 +139,10 @@ def think(model: WithTalker, builder: ExampleBuilder, prompts: list[Example], gi
 class ThinkerTalker(ScriptedDecoder):
     """First the thinker's whole answer, then its speech, with the thinker's state at each word beside the word."""
 
-    def __init__(self, model: WithTalker, builder: ExampleBuilder, prompts: list[Example], sampling: Sampling = Sampling(),
-                 max_frames: int = 100):
-        texts, prompted, self.states = think(model.eval(), builder, prompts, [words_to_say(builder, prompt) for prompt in prompts])
+    def __init__(self, model: WithTalker, builder: ExampleBuilder, prompts: list[Example], sampling: Sampling,
+                 max_frames: int):
+        given = [words_to_say(builder, prompt) for prompt in prompts]
+        texts, prompted, self.states = think(model, builder, prompts, given)
         super().__init__(model.talker, builder, prompts, texts, sampling, max_frames)
         self.inputs |= {"frames": prompted, "frame_mask": self.inputs["real"]}
         self.last = torch.tensor([max(len(text), 1) - 1 for text in texts], device=model.device)  # (B,) last word of each row
@@ -159,8 +161,8 @@ def measure_modular(recipe: Recipe, model: WithTalker, tools: Tools, spoken: dic
 
 
 MODULAR = replace(
-    ALIGNED, name="modular", changes="the language model is frozen; a talker beside it reads its hidden states and speaks", stages=stages,
-    select=None, prepare=with_talker, loss=think_and_speak, measure=measure_modular, declared=(
+    ALIGNED, name="modular", changes="the language model is frozen; a talker beside it reads its hidden states and speaks",
+    stages=stages, select=None, prepare=with_talker, loss=think_and_speak, measure=measure_modular, declared=(
         "text tokens: only those beside speech; the frozen language model needs none, so its text drop is 0 by construction",
         "parameters: a talker more, which alone learns besides the adapter and the marks of heard speech",
         "first audio: `prefill` holds the whole answer of the thinker",

@@ -9,7 +9,8 @@ from itertools import zip_longest
 
 import torch
 
-from minideeptalk.inference.decoding import Sampling, SpokenDecoder
+from minideeptalk.inference.decoding import SpokenDecoder
+from minideeptalk.inference.sampling import Sampling
 from minideeptalk.inference.talker import Talker
 from minideeptalk.model import AudioToken, DeepTalkConfig, DeepTalkModel
 from minideeptalk.tasks import Example, ExampleBuilder, SpokenSet
@@ -46,7 +47,7 @@ class ScriptedDecoder(SpokenDecoder):
     """
 
     def __init__(self, model: DeepTalkModel, builder: ExampleBuilder, prompts: list[Example], texts: list[list[str]],
-                 sampling: Sampling = Sampling(), max_frames: int = 100):
+                 sampling: Sampling, max_frames: int):
         super().__init__(model, builder, prompts, sampling, max_frames)
         rows = [[*builder.tokenizer.encode(words), builder.end] for words in texts]
         self.script = torch.tensor(list(zip_longest(*rows, fillvalue=builder.end)), device=model.device).T  # (B, W)

@@ -57,6 +57,6 @@ def trials_of(folder: Path, arm: Arm) -> list[dict]:
 
 
 def best_factor(folder: Path, arm: Arm) -> float:
-    """The factor of the best trial; 1 where nothing was tried."""
+    """The factor of the best trial, of equal ones that nearest to 1 (no rate changes what a cascade writes); 1 where nothing was tried."""
     trials = trials_of(folder, arm)
-    return max(trials, key=lambda trial: trial["score"])["factor"] if trials else 1.0
+    return max(trials, key=lambda trial: (trial["score"], -abs(trial["factor"] - 1)))["factor"] if trials else 1.0
