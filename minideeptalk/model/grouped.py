@@ -124,41 +124,42 @@ def grouped_product(left: torch.Tensor, right: torch.Tensor, ends: torch.Tensor,
 class SortedExperts(torch.autograd.Function):
     """The whole layer over sorted rows with its gradient by hand.
 
-    Plain autograd gives the same numbers.  By hand, fewer tensors are kept, the sum over a token's choices and the
-    gradient of the gather are both one `embedding_bag`, which runs on all threads and adds in a fixed order, and weight
-    gradients are made in the layout of the weights, which saves a transposed copy of each.
+    Plain autograd gives the same numbers.  By hand, what is cheap to make again is not kept (the gathered rows) and buffers
+    are used twice; the sum over a token's choices and the gradient of the gather are both one `embedding_bag`, which runs on
+    all threads and adds in a fixed order.
     """
 
     @staticmethod
     def forward(ctx, hidden, weights, gate_up_proj, down_proj, order, inverse, ends, path):
         """(N, D), (N, K), (E, 2H, D), (E, D, H), then `SortedChoices` and the path -> (N, D)."""
         token = order // inverse.shape[1]  # (R,)
-        rows = hidden.index_select(0, token)  # (R, D)
-        gate_up = grouped_product(rows, gate_up_proj.transpose(1, 2), ends, path)  # (R, 2H)
+        gate_up = grouped_product(hidden.index_select(0, token), gate_up_proj.transpose(1, 2), ends, path)  # (R, 2H)
         gate, up = gate_up.chunk(2, dim=-1)  # (R, H), (R, H)
         share = weights.reshape(-1).index_select(0, order)[:, None]  # (R, 1)
         opened = F.silu(gate)  # (R, H)
         activated = (opened * up).mul_(share)  # weighted on the narrow side
         results = grouped_product(activated, down_proj.transpose(1, 2), ends, path)  # (R, D)
         ctx.path = path
-        ctx.save_for_backward(rows, gate_up, opened, activated, share, token, inverse, ends, gate_up_proj, down_proj)
+        ctx.save_for_backward(hidden, gate_up, opened, activated, share, token, inverse, ends, gate_up_proj, down_proj)
         return F.embedding_bag(inverse, results, mode="sum")  # (N, D)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
         """(N, D) -> the gradients of the first four arguments."""
-        rows, gate_up, opened, activated, share, token, inverse, ends, gate_up_proj, down_proj = ctx.saved_tensors
+        hidden, gate_up, opened, activated, share, token, inverse, ends, gate_up_proj, down_proj = ctx.saved_tensors
         gate, up = gate_up.chunk(2, dim=-1)
-        to_results = gradient.index_select(0, token)  # (R, D)
-        to_down = grouped_product(to_results.t(), activated, ends, ctx.path)  # (E, D, H)
-        to_activated = grouped_product(to_results, down_proj, ends, ctx.path)  # (R, H), before the weight
+        wide = gradient.index_select(0, token)  # (R, D) gradient of the results
+        to_down = grouped_product(wide.t(), activated, ends, ctx.path)  # (E, D, H)
+        to_activated = grouped_product(wide, down_proj, ends, ctx.path)  # (R, H), before the weight
         to_up = to_activated * opened
         to_share = torch.linalg.vecdot(to_up, up)  # (R,)
-        to_up.mul_(share)
         to_gate = torch.ops.aten.silu_backward(to_activated.mul_(share).mul_(up), gate)
-        to_gate_up = torch.cat([to_gate, to_up], dim=1)  # (R, 2H)
-        to_gate_up_proj = grouped_product(to_gate_up.t(), rows, ends, ctx.path)  # (E, 2H, D)
+        to_gate_up = torch.cat([to_gate, to_up.mul_(share)], dim=1)  # (R, 2H)
+        del to_activated, to_up, to_gate
+        torch.index_select(hidden, 0, token, out=wide)  # now the rows that came in
+        to_gate_up_proj = grouped_product(to_gate_up.t(), wide, ends, ctx.path)  # (E, 2H, D)
+        del wide
         to_rows = grouped_product(to_gate_up, gate_up_proj, ends, ctx.path)  # (R, D)
         to_hidden = F.embedding_bag(inverse, to_rows, mode="sum")  # (N, D)
         return to_hidden, to_share[inverse], to_gate_up_proj, to_down, None, None, None, None
