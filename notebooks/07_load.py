@@ -701,7 +701,7 @@ print(f"  counting answers only, {my_distance(*policies[POLICIES[2]]).mean():.2f
 # - Muennighoff et al. (2024), [OLMoE](https://arxiv.org/abs/2409.02060): domain and vocabulary specialisation of experts,
 #   measured by load.
 #
-# Next: chapter 08, choosing the speakers.
+# Next: [chapter 08, choosing the speakers](08_selection).
 
 # %%
 chapter.footer()
