@@ -1,6 +1,7 @@
 """Intervals, budgets, the table, and the second run of a record: what they say, and when they object."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,15 @@ def test_a_band_is_twice_the_error_of_so_many_items_and_never_tiny(record_of):
     assert bands["spoken_qa_text"] == pytest.approx(2 * (0.5 / 200) ** 0.5) and min(bands.values()) >= 0.05
     record["metrics"]["spoken_qa_speech"] = None
     assert "spoken_qa_speech" not in bands_of(record)
+
+
+@pytest.mark.slow
+def test_a_committed_record_drawn_at_random_comes_out_again(tmp_path):
+    from minideeptalk.teaching.research import compare
+
+    records = [path for path in BOOK.rglob("*.json") if "study" in json.loads(path.read_text(encoding="utf-8")).get("config", {})]
+    if not records:
+        pytest.skip("no record of the study is committed")
+    chosen = random.choice(records)
+    report, inside = compare(chosen, tmp_path / "again")
+    assert inside, f"{chosen.name}\n{report}"
