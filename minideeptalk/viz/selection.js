@@ -76,11 +76,10 @@ function exploreSelection(box) {
       const percent = shares.map((share) => (100 * share).toFixed(0) + " %");
       return `${name}: ${chosen.join(", ")} · ${percent[0]} of the sound, ${percent[1]} of the text`;
     });
-    tells.replaceChildren(...[`${state.count} audio experts by ${state.formula.replace("_", " ")}, normaliser ${state.normaliser}`, ...rows].map((words, number) => {
-      const line = document.createElement(number ? "li" : "strong");
-      line.textContent = words;
-      return line;
-    }));
+    const title = document.createElement("strong"), list = document.createElement("ul");
+    title.textContent = `${state.count} audio experts by ${state.formula.replace("_", " ")}, normaliser ${state.normaliser}`;
+    for (const words of rows) list.append(Object.assign(document.createElement("li"), { textContent: words }));
+    tells.replaceChildren(title, list);
     plot.setAttribute("aria-label", `${data.layers[state.layer]}: experts by text load and audio load. ${rows[state.layer]}`);
   }
 

@@ -16,7 +16,7 @@ STYLE = (".selection-explorer svg{max-width:100%;height:auto;font-size:12px}.sel
          ".selection-explorer [data-choice]{border:0;padding:0;margin:0 0 .5rem}.selection-explorer legend{font-size:.9rem;float:none;padding:0;margin:0}"
          ".selection-explorer button{margin:.1rem .3rem .1rem 0;padding:.3rem .7rem;border:1px solid #767676;border-radius:.4rem;background:transparent;"
          "color:inherit;font:inherit}.selection-explorer button[aria-pressed=true]{border-color:#D55E00;box-shadow:inset 0 0 0 1.5px #D55E00;font-weight:600}"
-         ".selection-explorer input{width:100%;max-width:24rem;display:block;min-height:1.75rem}.selection-explorer [data-tells] li{margin-left:1.2rem}")
+         ".selection-explorer input{width:100%;max-width:24rem;display:block;min-height:1.75rem}.selection-explorer [data-tells] ul{margin:0;padding-left:1.2rem}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class SelectionExplorer:
         return (f'<div class="selection-explorer" id="{name}" data-explorer="selection" role="group" aria-label="Explorer of load and selection score">'
                 f"<style>{STYLE}</style><div data-controls hidden>{controls}</div>"
                 '<svg viewBox="0 0 400 360" width="520" role="img" aria-label="Experts by text load and audio load"></svg>'
-                f'<div data-tells role="status"><strong>{self.count} audio experts by product, normaliser max</strong>{fallback}</div>'
+                f'<div data-tells role="status"><strong>{self.count} audio experts by product, normaliser max</strong><ul>{fallback}</ul></div>'
                 f'<script type="application/json">{text}</script>'
                 f'<script>{read_resource("selection.js")}exploreSelection(document.getElementById("{name}"));</script></div>')
 
