@@ -126,7 +126,7 @@ def tasks_of(stage):
 rows = [(f"{stage.code} {stage.title}", ", ".join(sorted(learning_parts(stage))).replace("_", " "), stage.experts,
          tasks_of(stage), str(stage.updates), f"{stage.learning_rate:g}") for stage in stages]
 Table(("stage", "learns", "open experts", "tasks", "updates", "peak rate"), rows,
-      "The stages, read from the `Stage` objects that the trainer runs")
+      "The stages, read from the objects that the trainer runs")
 
 # %% [markdown]
 # ## Build it: closing experts
@@ -479,7 +479,7 @@ for method, (colour, dash) in looks.items():
     print(f"{method:30} moved a frozen weight by up to {drifts[method][-1]:.4f}")
 assert drifts["bank"][-1] == 0 == drifts["mask, new optimizer, no decay"][-1]
 assert min(drifts["mask, optimizer goes on"][-1], drifts["mask, new optimizer, decay"][-1]) > 0
-figure.update_xaxes(title="steps of the second stage").update_yaxes(title="largest movement of a frozen weight")
+figure.update_xaxes(title="steps of the second stage").update_yaxes(title="movement of a frozen weight")
 told = ", ".join(f"{method} {moved[-1]:.3f}" for method, moved in drifts.items())
 finish(figure, f"Curves of the movement of weights that should be frozen. After all steps: {told}.", height=380)
 
