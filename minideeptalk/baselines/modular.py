@@ -1,11 +1,12 @@
 """A modular thinker-talker (the class of Qwen2.5-Omni and Freeze-Omni): the language model stays frozen and only learns to hear
-through its adapter; a small talker reads its hidden states and words and writes the codec streams.
+through its adapter; a talker beside it reads its hidden states and words and writes the codec streams.
 
 Axes: B batch, T steps, W steps of the thinker (W <= T: it reads a word once, however long it sounds), Q codec streams, D width.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,7 +16,7 @@ from minideeptalk.config import SizeConfig
 from minideeptalk.experts import Modality, Selection
 from minideeptalk.inference.memory import Memory, left_padded
 from minideeptalk.inference.sampling import Sampling
-from minideeptalk.model import DeepTalkConfig, DeepTalkModel, word_positions
+from minideeptalk.model import Adapter, DeepTalkModel, DeepTalkOutput, word_positions
 from minideeptalk.tasks import IGNORE, Batch, Example, ExampleBuilder, SpokenSet
 from minideeptalk.training.arm import ALIGNED
 from minideeptalk.training.losses import LossParts, audio_loss, text_loss
@@ -35,13 +36,16 @@ def stages(size: SizeConfig) -> list[Stage]:
 
 
 def with_talker(model: DeepTalkModel, selection: Selection | None) -> WithTalker:
-    """Add a dense talker as wide and deep as the thinker; it hears the thinker's hidden states through its own adapter."""
-    config = model.config
-    width = (config.experts_per_token + config.shared_experts) * config.expert_hidden
-    dense = {"experts": 1, "experts_per_token": 1, "shared_experts": 0, "expert_hidden": width, "ear_width": config.width}
+    """The talker begins as a copy of the thinker, whose words it knows, with an adapter for the thinker's hidden states.
+
+    That adapter begins at zero: at random it would drown the words, for a frame counts as much as all codec streams.
+    """
+    talker, config = deepcopy(model), deepcopy(model.config)
+    config.ear_width = config.width
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        talker = DeepTalkModel(DeepTalkConfig(**{**config.to_dict(), **dense}))
+        talker.config, talker.adapter = config, Adapter(config).to(model.device)
+    torch.nn.init.zeros_(talker.adapter.proj.weight)
     return WithTalker.of(model, talker)
 
 
@@ -64,23 +68,24 @@ class ThinkAndSpeak:
         read = as_written(batch, self.end, silence=model.embedding.pad)
         states = model(**read.model_inputs(), real=read.mask).hidden  # (B, W, D)
         text = text_loss(model, states, read.text_target)
-        total, unused = text_weight * text, states.new_zeros(())  # the frozen thinker has no balance to keep
+        total = text_weight * text  # the frozen thinker has no balance to keep, but the talker has
         if batch.code_target is None:
-            return LossParts(total, text, None, unused)
+            return LossParts(total, text, None, states.new_zeros(()))
         rows = (batch.code_target != IGNORE).flatten(1).any(dim=1)  # (B,) answered aloud
-        hidden = talker_hidden(model, batch, rows, states.detach())  # (b, T, D)
-        begins = text_loss(model.talker, hidden, batch.text_target[rows])
-        audio = audio_loss(model.talker, hidden, batch.code_target[rows])
-        total = total + text_weight * begins + audio.mean()
-        return LossParts(total, text, audio, unused, {"begins_loss": float(begins.detach())})
+        output = talker_output(model, batch, rows, states.detach())
+        begins = text_loss(model.talker, output.hidden, batch.text_target[rows])
+        audio = audio_loss(model.talker, output.hidden, batch.code_target[rows])
+        spread = model.talker.balance_loss(output.routing, batch.mask[rows])
+        total = total + text_weight * begins + audio.mean() + (model.config.balance_weight * spread if balance else 0.0)
+        return LossParts(total, text, audio, spread, {"begins_loss": float(begins.detach())})
 
 
-def talker_hidden(model: WithTalker, batch: Batch, rows: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
-    """Hidden states (b, T, D) of the talker over some rows (B,) of a batch, given the thinker's states (B, W, D)."""
+def talker_output(model: WithTalker, batch: Batch, rows: torch.Tensor, states: torch.Tensor) -> DeepTalkOutput:
+    """What the talker makes of some rows (B,) of a batch, given the thinker's states (B, W, D)."""
     real, elapsed = batch.mask[rows], batch.elapsed[rows]  # (b, T)
     places = word_positions(elapsed)  # (b, T) also the step of the thinker that each step belongs to
     known = states[rows].gather(1, places.clamp(max=states.shape[1] - 1)[..., None].expand(-1, -1, states.shape[2]))  # (b, T, D)
-    return model.talker(batch.text[rows], batch.codes[rows], known, real, elapsed, places, real=real).hidden
+    return model.talker(batch.text[rows], batch.codes[rows], known, real, elapsed, places, real=real)
 
 
 def as_written(batch: Batch, end: int, silence: int) -> Batch:

@@ -182,6 +182,6 @@ def _trainable(model: DeepTalkModel, stages: list[Stage], by_stage: dict) -> int
     parts = {part for stage in stages for part in stage.trainable}
     if "experts" in parts:
         return lasting(parts)
-    passing = {stage.code if stage.experts == "all" else stage.experts: by_stage[stage.code]["trainable"] - lasting(stage.trainable)
-               for stage in stages}
+    passing = {stage.code if stage.experts == "all" else stage.experts: max(0, by_stage[stage.code]["trainable"] - lasting(stage.trainable))
+               for stage in stages}  # less than nothing passes where a later stage has a second model with parts of these names
     return lasting(parts) + sum(passing.values())

@@ -9,7 +9,7 @@ import torch
 
 from minideeptalk.baselines.cascade import CASCADE, Cascade, Transcripts, with_synthesiser
 from minideeptalk.baselines.experts_apart import EXPERTS_APART, groups
-from minideeptalk.baselines.modular import MODULAR, ThinkerTalker, as_written, talker_hidden, with_talker
+from minideeptalk.baselines.modular import MODULAR, ThinkerTalker, as_written, talker_output, with_talker
 from minideeptalk.baselines.talkers import words_to_say
 from minideeptalk.config import EvaluationConfig, size_config
 from minideeptalk.experts import Selection, find_experts
@@ -62,8 +62,9 @@ def test_the_text_model_keeps_every_byte_while_the_talker_learns(tiny, tmp_path,
     assert all(torch.equal(value, found[name]) for name, value in model.state_dict().items())
 
 
-def test_the_modular_adapter_learns_to_hear(tiny, tmp_path):
-    _, model = trained(tiny, tmp_path, MODULAR)
+def test_the_modular_adapter_learns_to_hear_and_all_that_learns_is_counted(tiny, tmp_path):
+    made, model = trained(tiny, tmp_path, MODULAR)
+    assert run._trainable(model, MODULAR.stages(tiny.size()), made.parts.budget) >= made.parts.budget["3"]["trainable"]
     before = load_stage(tmp_path, "1-align").adapter.state_dict()
     assert not any(torch.equal(value, before[name]) for name, value in model.adapter.state_dict().items())
 
@@ -75,6 +76,16 @@ def test_two_models_count_what_both_use_and_load_is_that_of_the_text_model(tiny)
         assert both.active_parameters() == model.active_parameters() + both.talker.active_parameters()
         assert [name for name, _ in find_experts(both)] == [name for name, _ in find_experts(model)]
     assert with_synthesiser(model, None).talker.active_parameters() == model.active_parameters()
+
+
+@torch.no_grad()
+def test_a_new_talker_knows_the_words_and_does_not_mind_the_states_yet(tiny):
+    model, builder = tiny.model(), tiny.builder()
+    talker = with_talker(model, None).talker
+    batch = collate([builder.speak(("red", "cat"), "sad", tiny.answer(("red", "cat")))], builder.silence)
+    states = torch.randn(*batch.text.shape, 16)
+    beside = talker(**batch.model_inputs() | {"frames": states, "frame_mask": batch.mask}, real=batch.mask).hidden
+    assert torch.equal(beside, model(**batch.model_inputs(), real=batch.mask).hidden)
 
 
 # ---- words pass from one to the other ------------------------------------------------------------------------------------
@@ -148,7 +159,7 @@ def test_what_the_talker_says_step_by_step_is_what_its_training_would_predict(ti
         batch = collate([builder.answer_aloud(tiny.frames((3, 7)[number], (3, 7)[number]), said)], builder.silence)
         read = as_written(batch, builder.end, builder.silence)
         states = model(**read.model_inputs(), real=read.mask).hidden
-        hidden = talker_hidden(model, batch, torch.tensor([True]), states)
+        hidden = talker_output(model, batch, torch.tensor([True]), states).hidden
         wanted = batch.code_target[0, :, 0] != -100  # (T,)
         predicted = model.talker.audio_logits(hidden[0, wanted])[..., :8].argmax(dim=-1)  # (F + 1, Q)
         assert len(said.codes) > 4 and torch.equal(predicted[:-1], said.codes)
