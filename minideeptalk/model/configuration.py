@@ -28,7 +28,7 @@ class DeepTalkConfig(PreTrainedConfig):
         balance_weight: weight of the sequence-wise balance loss (paper: 0.001).
         combine: `mean` (paper) or `sum` of the eight rows of a step.
         embedding_multiplier: factor on the combined rows. The mean makes a word eight times smaller than what the first
-            attention adds to it; then no later layer can tell which word stands where, and look-up is never learnt.
+            attention adds to it; copying and adding are then learnt later (chapter 05 measures it).
         layout: where the words of a spoken answer stand: `ahead` (paper: all text first, then padding), `aligned` (each
             word at the step where its speech starts) or `held` (the same, and the word stays in the input while it sounds).
         delay: lag of the codec streams, see `streams.delays`; the paper's is `stream`.
