@@ -113,9 +113,9 @@ class StageLengths:
 
     pretrain: int = 2400
     align: int = 250
-    audio_experts: int = 4000
+    audio_experts: int = 2400
     text_experts: int = 100
-    joint: int = 1300
+    joint: int = 800
     text_batch: int = 64
     speech_batch: int = 16
     pretrain_lr: float = 2e-3

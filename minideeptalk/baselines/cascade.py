@@ -76,7 +76,7 @@ class Cascade(ScriptedDecoder):
         asked = [prompt for prompt, words in zip(prompts, given) if words is None]
         answers = iter(answer_in_text(model, builder, asked) if asked else ())
         texts = [next(answers).words if words is None else words for words in given]
-        read = [builder.text_prompt(["say", *text], AudioToken.SAY_NEUTRAL) if words is None else prompt
+        read = [builder.say_prompt(text, "neutral") if words is None else prompt
                 for prompt, words, text in zip(prompts, given, texts)]
         super().__init__(model.talker, builder, read, texts, sampling, max_frames)
 

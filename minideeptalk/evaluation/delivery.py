@@ -13,7 +13,7 @@ import torch
 from minideeptalk.evaluation.spoken import Examiners, trained_texts
 from minideeptalk.hearing.metrics import edit_distance, word_error_rate
 from minideeptalk.inference.decoding import speak
-from minideeptalk.model import AudioToken
+from minideeptalk.inference.parallel import ParallelDecoder
 from minideeptalk.speech.features import LogMel
 from minideeptalk.speech.pitch import pitch
 from minideeptalk.tasks import ExampleBuilder, SpokenReply, SpokenSet
@@ -50,8 +50,8 @@ def delivery(model, builder: ExampleBuilder, examiners: Examiners, ear, train: S
     unseen = held_out.replies[:count]
     results = {}
     for name, replies in (("trained", trained_texts(train, unseen)), ("unseen", unseen)):
-        prompts = [builder.text_prompt(["say", *reply.words], AudioToken[f"SAY_{reply.style.upper()}"]) for reply in replies]
-        answers = speak(model, builder, prompts)
+        prompts = [builder.say_prompt(reply.words, reply.style) for reply in replies]
+        answers = speak(model, builder, prompts, decoder=ParallelDecoder)
         results[name] = listened(examiners.sounds(answers), [reply.words for reply in replies], examiners, ear)
         results[name]["length_ratio"] = sum(len(answer.codes) for answer in answers) / _frames(replies)
     originals = examiners.decoded([reply.codes for reply in unseen])

@@ -16,6 +16,7 @@ from minideeptalk.evaluation.sound_workers import SoundWorkers
 from minideeptalk.evaluation.text_skills import answers_right
 from minideeptalk.hearing.metrics import word_error_rate
 from minideeptalk.inference.decoding import Answer, SpokenDecoder, answer_in_text, speak
+from minideeptalk.inference.parallel import ParallelDecoder
 from minideeptalk.model import AudioToken
 from minideeptalk.speech.voices import HELD_OUT_VOICE
 from minideeptalk.tasks import ExampleBuilder, SpokenQuestion, SpokenReply, SpokenSet
@@ -58,7 +59,7 @@ def recognition(model, builder: ExampleBuilder, questions: list[SpokenQuestion])
 
 
 def spoken_questions(model, builder: ExampleBuilder, examiners: Examiners, questions: list[SpokenQuestion],
-                     decoder: type[SpokenDecoder] = SpokenDecoder) -> dict:
+                     decoder: type[SpokenDecoder] = ParallelDecoder) -> dict:
     """Spoken questions answered in text and aloud, by exact match, with chance and the same questions typed.
 
     Returns:
@@ -86,9 +87,9 @@ def spoken_questions(model, builder: ExampleBuilder, examiners: Examiners, quest
 
 
 def speaking_wer(model, builder: ExampleBuilder, examiners: Examiners, texts: list[tuple[tuple[str, ...], str]],
-                 decoder: type[SpokenDecoder] = SpokenDecoder) -> float:
+                 decoder: type[SpokenDecoder] = ParallelDecoder) -> float:
     """Word error rate of requested (words, style) pairs, said by the model and read by the judge."""
-    prompts = [builder.text_prompt(["say", *words], AudioToken[f"SAY_{style.upper()}"]) for words, style in texts]
+    prompts = [builder.say_prompt(words, style) for words, style in texts]
     transcripts = examiners.judge.transcribe(examiners.sounds(speak(model, builder, prompts, decoder=decoder)))
     return word_error_rate([words for words, _ in texts], transcripts)
 
@@ -103,7 +104,7 @@ def trained_texts(train: SpokenSet, unseen: list[SpokenReply], seed: int = 0) ->
 
 
 def speaking(model, builder: ExampleBuilder, examiners: Examiners, train: SpokenSet, test: SpokenSet,
-             count: int, ceilings: int, seed: int = 0, decoder: type[SpokenDecoder] = SpokenDecoder) -> dict[str, float]:
+             count: int, ceilings: int, seed: int = 0, decoder: type[SpokenDecoder] = ParallelDecoder) -> dict[str, float]:
     """Speaking on texts that were trained and on word combinations that never were, of the same lengths, and the ceiling.
 
     Returns:
@@ -121,7 +122,7 @@ def speaking(model, builder: ExampleBuilder, examiners: Examiners, train: Spoken
 
 
 def style(model, builder: ExampleBuilder, examiners: Examiners, questions: list[SpokenQuestion],
-          replies: list, decoder: type[SpokenDecoder] = SpokenDecoder) -> dict[str, float]:
+          replies: list, decoder: type[SpokenDecoder] = ParallelDecoder) -> dict[str, float]:
     """Style of a question named (`recognised`) and copied in the answer (`mirrored`), with the style judge's `ceiling`."""
     named = answers_right(model, builder, [builder.name_style(q.frames, q.style) for q in questions])
     prompts = [builder.heard_prompt(q.frames, AudioToken.MIRROR) for q in questions]
@@ -135,10 +136,10 @@ def style(model, builder: ExampleBuilder, examiners: Examiners, questions: list[
 
 
 def evaluate_speech(model, builder: ExampleBuilder, examiners: Examiners, train: SpokenSet, test: SpokenSet,
-                    config: EvaluationConfig, decoder: type[SpokenDecoder] = SpokenDecoder) -> dict:
+                    config: EvaluationConfig, decoder: type[SpokenDecoder] = ParallelDecoder) -> dict:
     """Every spoken ability, on voices that were trained; `stranger` is the voice that never was.
 
-    `decoder` is how speech is decoded: `parallel.ParallelDecoder`, or that of a rival.
+    `decoder` is how speech is decoded: in two rows, as the paper and `talk` do, in one (`SpokenDecoder`), or a rival's way.
     """
     questions = [question for question in test.questions if question.voice != HELD_OUT_VOICE.name][:config.spoken_questions]
     stranger = [question for question in test.questions if question.voice == HELD_OUT_VOICE.name]

@@ -76,6 +76,10 @@ class ExampleBuilder:
             example.codes[-1] = self.config.codebook_size + trigger
         return example
 
+    def say_prompt(self, words, style: str) -> Example:
+        """A written request to say words in a style, with no answer yet."""
+        return self.text_prompt(["say", *words], AudioToken[f"SAY_{style.upper()}"])
+
     def heard_prompt(self, frames: torch.Tensor, trigger: AudioToken = AudioToken.PAD) -> Example:
         """A spoken question, as the ear's frames (N, ear width), between one step of BOA and one of EOA."""
         count = frames.shape[0]
@@ -175,8 +179,7 @@ class ExampleBuilder:
 
     def speak(self, words, style: str, answer: SpokenAnswer) -> Example:
         """TTS: say the given words in the given style."""
-        trigger = AudioToken[f"SAY_{style.upper()}"]
-        return self.with_spoken_answer(self.text_prompt(["say", *words], trigger), answer, "speak")
+        return self.with_spoken_answer(self.say_prompt(words, style), answer, "speak")
 
     def answer_in_text(self, frames, words) -> Example:
         """AQACONV: spoken question, written answer."""

@@ -14,7 +14,6 @@ from minideeptalk.errors import LearnerError
 from minideeptalk.inference.decoding import speak
 from minideeptalk.inference.talk import damage_explained, open_talker, talk
 from minideeptalk.inference.talker import Talker
-from minideeptalk.model import AudioToken
 from minideeptalk.records import read_record
 from minideeptalk.tasks import SpokenReply, SpokenSet
 from minideeptalk.teaching.samples import SampleQuestion, sample_questions, shipped_run
@@ -132,8 +131,8 @@ def speaking_clips(talker: Talker, tools: Tools, train_set: SpokenSet, test_set:
     """The codec's copy of a reply, and the model reading out a text that it was trained on and one that it never was."""
     known, new = (_example(spoken.replies) for spoken in (train_set, test_set))
     builder = talker.builder
-    prompts = [builder.text_prompt(["say", *reply.words], AudioToken[f"SAY_{reply.style.upper()}"]) for reply in (known, new)]
-    spoken = [tools.codec.decode(answer.codes) if len(answer.codes) else torch.zeros(1) for answer in speak(talker.model, builder, prompts)]
+    prompts = [builder.say_prompt(reply.words, reply.style) for reply in (known, new)]
+    spoken = [tools.codec.decode(answer.codes) if len(answer.codes) else torch.zeros(1) for answer in speak(talker.model, builder, prompts, decoder=talker.decoder)]
     copy = tools.codec.decode(new.codes)
     rows = (("The codec's copy", copy, new, "the roughness of the codec: no model speaks more clearly than this"),
             ("The model, a text it was trained on", spoken[0], known, "whether each word is there"),

@@ -8,7 +8,6 @@ from html import escape
 from minideeptalk.errors import LearnerError
 from minideeptalk.inference.decoding import speak
 from minideeptalk.inference.talker import Talker
-from minideeptalk.model import AudioToken
 from minideeptalk.teaching.samples import shipped_talker
 from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.viz.audio import AudioClip
@@ -24,8 +23,8 @@ def said_after(talker: Talker, words: Sequence[str], style: str = "neutral"):
     """
     import torch
 
-    prompt = talker.builder.text_prompt(["say", *words], AudioToken[f"SAY_{style.upper()}"])
-    answer = speak(talker.model, talker.builder, [prompt])[0]
+    prompt = talker.builder.say_prompt(words, style)
+    answer = speak(talker.model, talker.builder, [prompt], decoder=talker.decoder)[0]
     return talker.codec.decode(answer.codes) if len(answer.codes) else torch.zeros(1600)
 
 

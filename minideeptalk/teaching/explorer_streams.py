@@ -10,7 +10,7 @@ from minideeptalk.config import STYLES
 from minideeptalk.errors import LearnerError
 from minideeptalk.inference.decoding import Answer, speak
 from minideeptalk.inference.talker import Talker
-from minideeptalk.model import AudioToken, delay, delays, undelay
+from minideeptalk.model import delay, delays, undelay
 from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.teaching.tables import Table
 from minideeptalk.viz.audio import AudioClip
@@ -70,8 +70,8 @@ class StreamExplorer:
 
     def _spoken(self) -> str:
         builder, words = self.talker.builder, self.words.value.lower().split()
-        prompt = builder.text_prompt(["say", *words], AudioToken[f"SAY_{self.style.value.upper()}"])
-        answer = speak(self.talker.model, builder, [prompt])[0]
+        prompt = builder.say_prompt(words, self.style.value)
+        answer = speak(self.talker.model, builder, [prompt], decoder=self.talker.decoder)[0]
         if not len(answer.codes):
             raise LearnerError("at least one frame of sound", "none", "the model ended at once", "ask for two or three short words")
         lags = delays(self.pattern.value, builder.config.num_codebooks)

@@ -104,7 +104,7 @@ def prompt_of(request: Request, builder: ExampleBuilder, questions: list[SpokenQ
     """The prompt that asks for it."""
     if request.question is not None:
         return builder.heard_prompt(questions[request.question].frames, AudioToken.ANSWER)
-    return builder.text_prompt(["say", *request.words], AudioToken[f"SAY_{request.style.upper()}"])
+    return builder.say_prompt(request.words, request.style)
 
 
 def is_usable(answer: Answer, request: Request, layout: str) -> bool:

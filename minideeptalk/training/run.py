@@ -16,6 +16,7 @@ from minideeptalk.evaluation.spoken import Examiners, evaluate_speech
 from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.experts.partition import parameters_of
 from minideeptalk.inference.decoding import SpokenDecoder
+from minideeptalk.inference.parallel import ParallelDecoder
 from minideeptalk.inference.talker import Talker
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.records import RunRecord, environment, peak_memory_mb, relative_text_drop
@@ -65,7 +66,7 @@ def complete(recipe: Recipe, told: dict | None = None) -> dict:
 
 
 def measure(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: dict[str, SpokenSet],
-            talker: Talker | None = None, decoder: type[SpokenDecoder] = SpokenDecoder) -> dict:
+            talker: Talker | None = None, decoder: type[SpokenDecoder] = ParallelDecoder) -> dict:
     """The `metrics` of a run record, all on the test split.
 
     Args:
