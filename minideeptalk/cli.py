@@ -95,6 +95,19 @@ def profile(args) -> int:
     return 0
 
 
+def explain(args) -> int:
+    """Look into a finished run."""
+    from minideeptalk.baselines import find_arm
+    from minideeptalk.records.finding import write_finding
+    from minideeptalk.training.explain import explain_run, explanation
+
+    found = explain_run(args.run, find_arm, seed=args.seed, say=lambda line: print(line, file=sys.stderr))
+    if args.out:
+        write_finding(found, args.out)
+    print(json.dumps(found, indent=1) if args.json else explanation(found))
+    return 0
+
+
 def record_show(args) -> int:
     """Print a run record."""
     from minideeptalk.records import read_record, show
@@ -154,7 +167,7 @@ def build_parser() -> argparse.ArgumentParser:
                            epilog="Begin with: minideeptalk doctor, then minideeptalk demo --out runs/demo")
     parser.add_argument("--version", action="version", version=f"minideeptalk {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=OneLineParser, required=True)
-    for add in (_add_doctor, _add_demo, _add_train, _add_evaluate, _add_talk, _add_dpo, _add_profile, _add_record, _add_bench, _add_study, _add_compare):
+    for add in (_add_doctor, _add_demo, _add_train, _add_evaluate, _add_talk, _add_dpo, _add_profile, _add_explain, _add_record, _add_bench, _add_study, _add_compare):
         add(commands)
     return parser
 
@@ -261,6 +274,17 @@ def _add_profile(commands) -> None:
         "  minideeptalk profile runs/nano --json", "accepted, as everywhere; nothing is measured anew")
     parser.add_argument("run", metavar="DIR", help="folder of a run")
     parser.add_argument("--json", action="store_true", help="loads and selection as JSON")
+
+
+def _add_explain(commands) -> None:
+    parser = _command(commands, "explain", explain, "why does a run forget what it forgets?", (
+        "Closes the audio or the text experts of a finished run, and as many by lot, and takes every exam\n"
+        "again; says which weights moved in which stage and how far apart audio and text use the experts;\n"
+        "reads style, skill and next word off the hidden states with linear probes. Trains nothing else."),
+        "  minideeptalk explain runs/nano --json\n  minideeptalk explain runs/nano --out why.json", "of random sets of experts (default 0)")
+    parser.add_argument("run", metavar="DIR", help="folder of a finished run, with all its checkpoints")
+    parser.add_argument("--out", metavar="FILE", help="also write the finding here")
+    parser.add_argument("--json", action="store_true", help="the finding as JSON")
 
 
 def _add_record(commands) -> None:

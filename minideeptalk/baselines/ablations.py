@@ -6,10 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from minideeptalk.config import SizeConfig
-from minideeptalk.experts import NORMALISERS
+from minideeptalk.experts import NORMALISERS, Modality
+from minideeptalk.inference.decoding import SpokenDecoder
+from minideeptalk.inference.talker import Talker
+from minideeptalk.model import DeepTalkModel
+from minideeptalk.tasks import IGNORE, Batch, SpokenSet
 from minideeptalk.training.arm import ALIGNED, Arm
+from minideeptalk.training.losses import LossParts, batch_loss
+from minideeptalk.training.preparation import Tools
 from minideeptalk.training.profile import THE_PAPERS, ByLoad
+from minideeptalk.training.recipe import Recipe
+from minideeptalk.training.run import measure
 from minideeptalk.training.stages import EVERYTHING, Stage, merged, speech_stages
+from minideeptalk.world import Tokenizer
 
 
 def _arm(name: str, changes: str, **fields) -> Arm:
@@ -114,14 +123,62 @@ def bare_sum(size: SizeConfig) -> dict:
     return {"combine": "sum", "embedding_multiplier": 1.0}
 
 
+def text_as_all_codes(size: SizeConfig) -> dict:
+    """A weighted mean: the text row counts as much as the seven codec rows together; a written word is as large as in the recipe."""
+    return {"combine": "weighted", "embedding_multiplier": 20.0}
+
+
+@dataclass(frozen=True)
+class PaddingInTheLoss:
+    """The usual loss, but the steps of a spoken answer after its text have a target too: that there is nothing left to write.
+
+    In the layout `ahead` speech outlasts its text, so much of the text stream is padding; the paper says neither how much that costs nor
+    whether it is learnt.  How much of the stream it is goes into the curves as `padding`.
+
+    Args:
+        wait: id of the word that stands where nothing is written.
+    """
+
+    wait: int
+
+    def __call__(self, model: DeepTalkModel, batch: Batch, text_weight: float = 1.0, balance: bool = True) -> LossParts:
+        spoken = batch.modality == int(Modality.SPOKEN_ANSWER)  # (B, T)
+        padding = spoken & (batch.text_target == IGNORE)
+        filled = replace(batch, text_target=batch.text_target.masked_fill(padding, self.wait))
+        parts = batch_loss(model, filled, text_weight, balance)
+        share = float(padding.sum() / spoken.sum().clamp(min=1))
+        return replace(parts, more={**parts.more, "padding": share})
+
+
+def padding_in_the_loss(text_model: DeepTalkModel) -> Callable:
+    """`Arm.loss`: nothing is asked of the text model."""
+    return PaddingInTheLoss(*Tokenizer().encode(["<wait>"]))
+
+
 def layouts() -> list[Arm]:
-    """How the rows of a step are combined, where words stand, and how far codec streams lag."""
+    """How the rows of a step are combined, where words stand, whether padding is learnt, and how far codec streams lag.
+
+    Seven codec tokens one after another, without any lag, would be the other end of the scale.  They are no arm: a frame would take
+    seven steps of training and of waiting.  `evaluation.within_frame` measures what they could gain.
+    """
     return [_arm("rows-mean", "the bare mean of the eight rows", choices=bare_mean),
             _arm("rows-sum", "the bare sum of the eight rows", choices=bare_sum),
+            _arm("rows-weighted", "a weighted mean: text counts as much as the seven codec rows together", choices=text_as_all_codes),
             _arm("delay-level", "codec streams lag by pyramid level", delay="level"),
             _arm("delay-stream", "codec stream i lags i + 1", delay="stream"),
             _arm("layout-aligned", "a word stands at its first step alone", layout="aligned"),
-            _arm("layout-ahead", "all words first, then padding", layout="ahead")]
+            _arm("layout-ahead", "all words first, then padding", layout="ahead"),
+            _arm("layout-ahead-padding", "all words first, then padding that is in the loss", layout="ahead", loss=padding_in_the_loss)]
 
 
-ABLATIONS = (*formulas(), *counts(), *stage_changes(), *layouts())
+# ---- decoding ----------------------------------------------------------------------------------------------------------
+
+
+def measure_one_row(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: dict[str, SpokenSet]) -> dict:
+    """`run.measure` without the second row that finds the words."""
+    return measure(recipe, model, tools, spoken, Talker(model, tools.ear, tools.codec, parallel=False), SpokenDecoder)
+
+
+ONE_ROW = _arm("one-row", "the speaking row finds its own words: no batch-parallel decoding", measure=measure_one_row)
+
+ABLATIONS = (*formulas(), *counts(), *stage_changes(), *layouts(), ONE_ROW)

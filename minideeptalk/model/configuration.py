@@ -7,7 +7,7 @@ from transformers import PreTrainedConfig
 from minideeptalk.config import ModelSize
 from minideeptalk.errors import LearnerError
 
-COMBINE = ("mean", "sum")
+COMBINE = ("mean", "sum", "weighted")
 LAYOUTS = ("ahead", "aligned", "held")
 DELAYS = ("none", "level", "stream")
 
@@ -26,7 +26,7 @@ class DeepTalkConfig(PreTrainedConfig):
             many always-on experts of the same width each MoE layer has.
         renormalise: whether the K gate weights are divided by their sum (paper: no).
         balance_weight: weight of the sequence-wise balance loss (paper: 0.001).
-        combine: `mean` (paper) or `sum` of the eight rows of a step.
+        combine: `mean` (paper) or `sum` of the eight rows of a step, or a `weighted` mean in which text counts as much as all codes.
         embedding_multiplier: factor on the combined rows. The mean makes a word eight times smaller than what the first
             attention adds to it; copying and adding are then learnt later (chapter 05 measures it).
         layout: where the words of a spoken answer stand: `ahead` (paper: all text first, then padding), `aligned` (each

@@ -88,8 +88,9 @@ class StreamEmbedding(nn.Module):
         self.num_codebooks = config.num_codebooks
         self.rows = config.codebook_size + len(AudioToken)
         self.pad = config.codebook_size + AudioToken.PAD
-        share = 1.0 / (config.num_codebooks + 1) if config.combine == "mean" else 1.0
-        self.scale = share * config.embedding_multiplier
+        text = {"mean": 1.0 / (config.num_codebooks + 1), "sum": 1.0, "weighted": 0.5}[config.combine]
+        self.scale = text * config.embedding_multiplier
+        self.code_weight = 1.0 / config.num_codebooks if config.combine == "weighted" else 1.0  # of a codec row beside the text row
         self.text = nn.Embedding(config.vocab_size, config.width)
         self.audio = nn.Embedding(config.num_codebooks * self.rows, config.width)
         self.elapsed = nn.Embedding(LONGEST_WORD, config.width)
@@ -109,10 +110,10 @@ class StreamEmbedding(nn.Module):
         total = self.text(text)  # (B, T, D)
         if codes is not None:
             offsets = torch.arange(self.num_codebooks, device=codes.device) * self.rows  # (Q,)
-            present = (codes != self.pad)[..., None].to(total.dtype)  # (B, T, Q, 1)
+            present = self.code_weight * (codes != self.pad)[..., None].to(total.dtype)  # (B, T, Q, 1)
             total = total + (self.audio(codes + offsets) * present).sum(dim=2)
         if heard is not None:
-            copies = self.num_codebooks * heard.to(total.dtype) * heard_mask[..., None]  # the frame stands in all Q rows
+            copies = self.num_codebooks * self.code_weight * heard.to(total.dtype) * heard_mask[..., None]  # it stands in all Q rows
             total = total + copies
         if elapsed is not None:
             place = elapsed.clamp(max=LONGEST_WORD - 1)

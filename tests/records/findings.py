@@ -1,0 +1,53 @@
+"""Invented findings of every kind: complete, plausible and small, so that figures and schema can be tried without a study."""
+
+from minideeptalk.records.finding import finding
+
+FAMILIES = ("add", "lookup", "story", "count")
+STAGES = ("1", "2.1", "3")
+EXPERTS = 8
+
+
+def why():
+    """A run of two layers with eight experts, of which two speak."""
+    def exam(closed, count, draw, left):
+        return {"closed": closed, "count": count, "draw": draw, "experts": [list(range(count))] * 2, "text_accuracy": dict.fromkeys(FAMILIES, 0.5 * left),
+                "kept": dict(zip(FAMILIES, (left, left, 0.5 * left, 0.25 * left))), "spoken_qa_text": 0.6 * left, "spoken_qa_speech": 0.4 * left,
+                "tts_wer": 1.2 - left}
+
+    exams = [exam("nothing", 0, None, 1.0), exam("audio experts", 2, None, 0.9), exam("text experts", 6, None, 0.2),
+             *(exam("drawn by lot", 2, draw, 0.7 + 0.1 * draw) for draw in range(2)), *(exam("drawn by lot", 6, draw, 0.4) for draw in range(2))]
+    result = {
+        "run": {"arm": "deeptalk-aligned", "seed": 0, "commit": None, "date": "2026-01-01T00:00:00Z"}, "covered": ["add", "lookup"],
+        "chance": {"text_accuracy": dict.fromkeys(FAMILIES, 0.25), "spoken_qa": 0.15}, "knock_out": exams,
+        "drift": [{"stage": stage, "group": group, "since_start": moved, "since_before": moved * (group == "audio experts")}
+                  for stage in STAGES for group, moved in (("attention", 0.0), ("audio experts", 0.4), ("router", 0.002))],
+        "load_distance": [{"stage": stage, "layer": layer, "distance": 0.2 * number + 0.1 * layer}
+                          for number, stage in enumerate(("0", *STAGES)) for layer in (1, 2)],
+        "load_shift": [{"stage": stage, "layer": layer, "modality": modality, "since_start": 0.3, "since_before": 0.1 * layer}
+                       for stage in STAGES for modality in ("audio", "text") for layer in (1, 2)],
+        "probes": [{"question": question, "stage": stage, "state": state, "accuracy": (0.3 if question == "next word" else 0.35) + 0.1 * state, "control": 0.24, "chance": 0.25,
+                    "classes": 4, "train_items": 100, "items": 50} for question in ("skill", "next word") for stage in ("0", "3") for state in range(4)],
+        "within_frame": [{"stream": stream, "own": 2.0 + 0.1 * stream, "chained": 1.9, "control": 2.0} for stream in range(3)],
+    }
+    return finding("why", "nano", [0], {"draws": 2}, 12.5, result)
+
+
+def load_and_importance():
+    """Three text models, in which load agrees with importance the less the more the load was evened out."""
+    def model(name, weight, seed, agree):
+        load = [[0.02 + 0.03 * expert for expert in range(EXPERTS)]] * 2
+        rise = [[agree * 0.1 * expert + (1 - agree) * (expert * 5 % EXPERTS) * 0.1 for expert in range(EXPERTS)]] * 2
+        closing = [{"rule": rule, "closed": closed, "draw": draw, "kept": {family: 1 - 0.1 * closed * cost for family in FAMILIES}}
+                   for closed in (1, 2, 4) for rule, draw, cost in (("lowest importance", None, 0.1), ("lowest load", None, 1 - 0.5 * agree),
+                                                                    ("highest load", None, 2.0), ("drawn by lot", 0, 1.2), ("drawn by lot", 1, 0.8))]
+        profile = {"load": load, "rise": rise, "correlation": [agree, agree - 0.1], "reliability": [0.9, 0.8], "evenness": [0.97, 0.98], "closing": closing}
+        return {"name": name, "shipped": name == "shipped", "seed": seed, "balance_weight": weight, "updates": 100,
+                "train_seconds": None if name == "shipped" else 9.0, "text_accuracy": dict.fromkeys(FAMILIES, 0.9),
+                "profiles": {"covered": profile, "eight": profile}}
+
+    models = [model("shipped", 0.001, 0, 0.3), model("balance 0, seed 0", 0.0, 0, 0.9), model("balance 0, seed 1", 0.0, 1, 0.8)]
+    result = {"by_chance": 0.7, "profiles": {"covered": ["add", "lookup"], "eight": ["add", "lookup"]}, "held_out": ["story", "count"], "models": models}
+    return finding("load-and-importance", "nano", [0, 1], {"updates": 100}, 30.0, result)
+
+
+INVENTED = {"why": why, "load-and-importance": load_and_importance}
