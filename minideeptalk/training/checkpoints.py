@@ -14,13 +14,17 @@ from safetensors.torch import load_file, save_file
 
 @dataclass
 class Progress:
-    """What a stage has done so far: updates, tokens seen (and those heard or spoken), seconds, and the points of its curves."""
+    """What a stage has done so far: updates, tokens seen (and those heard or spoken), seconds, and the points of its curves.
+
+    `scaler` is the state of the loss scaler, which fp16 alone has.
+    """
 
     step: int = 0
     tokens: int = 0
     speech_tokens: int = 0
     seconds: float = 0.0
     curves: list[dict] = field(default_factory=list)
+    scaler: dict = field(default_factory=dict)
 
 
 def save_progress(folder: Path, model, optimizer: torch.optim.Optimizer, progress: Progress) -> None:

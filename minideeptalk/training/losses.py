@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.tasks import IGNORE, Batch
+from minideeptalk.training.processes import joint_share
 
 
 @dataclass
@@ -31,9 +32,10 @@ class LossParts:
 def text_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
     """Mean cross-entropy over the steps that have a text target; hidden (B, T, D), target (B, T)."""
     wanted = target != IGNORE
+    share = joint_share(wanted.sum())
     if not bool(wanted.any()):
         return None
-    return F.cross_entropy(model.text_logits(hidden[wanted]).float(), target[wanted])
+    return F.cross_entropy(model.text_logits(hidden[wanted]).float(), target[wanted]) * share
 
 
 def audio_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor | None) -> torch.Tensor | None:
@@ -44,16 +46,19 @@ def audio_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor 
     logits = model.audio_logits(hidden[wanted]).float()  # (n, Q, rows)
     targets = target[wanted]  # (n, Q)
     losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="none").view(targets.shape)
-    counts = (targets != IGNORE).sum(dim=0).clamp(min=1)
-    return losses.sum(dim=0) / counts
+    counts = (targets != IGNORE).sum(dim=0)  # (Q,)
+    return losses.sum(dim=0) / counts.clamp(min=1) * joint_share(counts)
 
 
 def batch_loss(model: DeepTalkModel, batch: Batch, text_weight: float = 1.0, balance: bool = True) -> LossParts:
-    """Text loss + mean audio loss + balance loss. A stream without targets is left out, not counted as zero."""
+    """Text loss + mean audio loss + balance loss. A stream without targets is left out, not counted as zero.
+
+    Where several processes share a batch out, each part is weighed so that their average is the loss of the whole batch.
+    """
     output = model(**batch.model_inputs(), real=batch.mask)
     text = text_loss(model, output.hidden, batch.text_target)
     audio = audio_loss(model, output.hidden, batch.code_target)
-    spread = model.balance_loss(output.routing, batch.mask)
+    spread = model.balance_loss(output.routing, batch.mask) * joint_share(len(batch.text))
     total = model.config.balance_weight * spread if balance else 0.0 * spread
     if text is not None:
         total = total + text_weight * text
