@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from transformers import DynamicCache
 
 from minideeptalk.benchmarks.experts import DENSE as DENSE_LAYER
 from minideeptalk.benchmarks.experts import Shape, make_layers
@@ -13,33 +14,12 @@ from minideeptalk.benchmarks.record import row
 from minideeptalk.benchmarks.timing import in_turns
 from minideeptalk.benchmarks.train import DENSE, OURS, WORDS, dense_model, our_model, their_model
 from minideeptalk.config import size_config
+from minideeptalk.inference.cache import RoomyCache
 from minideeptalk.inference.memory import Memory
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.model.grouped import experts_sorted
 
 PROMPT, NEW = 16, 64  # words
-
-
-class PreallocatedCache:
-    """A cache that writes into buffers of the final length, where transformers' `DynamicCache` copies itself at every step."""
-
-    def __init__(self, longest: int):
-        self.longest, self.buffers, self.lengths = longest, {}, {}
-
-    def get_seq_length(self) -> int:
-        """Steps so far."""
-        return self.lengths.get(0, 0)
-
-    def update(self, key: torch.Tensor, value: torch.Tensor, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append (B, heads, T, size) and give all steps so far."""
-        start, end = self.lengths.get(layer, 0), self.lengths.get(layer, 0) + key.shape[2]
-        if layer not in self.buffers:
-            batch, heads, _, size = key.shape
-            self.buffers[layer] = [part.new_empty(batch, heads, self.longest, size) for part in (key, value)]
-        self.lengths[layer] = end
-        for buffer, part in zip(self.buffers[layer], (key, value)):
-            buffer[:, :, start:end] = part
-        return tuple(buffer[:, :, :end] for buffer in self.buffers[layer])
 
 
 def one_token_rows(size: str, rounds: int, clock: Callable[[], float]) -> list[dict]:
@@ -62,7 +42,7 @@ def text_rows(size: str, rounds: int, clock: Callable[[], float]) -> list[dict]:
     ours, theirs = our_model(sizes).eval(), their_model(sizes).eval()
     theirs.config.output_router_logits = False
     writers = {DENSE: partial(write_greedily, dense_model(sizes).eval(), prompt), OURS: partial(write_greedily, ours, prompt),
-               "ours, preallocated cache": lambda: write_greedily(ours, prompt, PreallocatedCache(PROMPT + NEW)),
+               "ours, transformers' cache": lambda: write_greedily(ours, prompt, DynamicCache(config=ours.config)),
                "transformers generate": lambda: theirs.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=NEW,
                                                                 min_new_tokens=NEW, do_sample=False, use_cache=True, pad_token_id=0)}
     best = {name: min(times) for name, times in in_turns(writers, rounds, clock).items()}
@@ -70,8 +50,8 @@ def text_rows(size: str, rounds: int, clock: Callable[[], float]) -> list[dict]:
 
 
 @torch.no_grad()
-def write_greedily(model: DeepTalkModel, text: torch.Tensor, cache: PreallocatedCache | None = None) -> list[int]:
-    """`NEW` words after `text` (1, T), each the likeliest."""
+def write_greedily(model: DeepTalkModel, text: torch.Tensor, cache: RoomyCache | DynamicCache | None = None) -> list[int]:
+    """`NEW` words after `text` (1, T), each the likeliest; `cache` in the place of the library's own."""
     memory, words = Memory(model, 1), []
     memory.cache = cache or memory.cache
     for _ in range(NEW):

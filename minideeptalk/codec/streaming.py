@@ -18,8 +18,8 @@ class StreamingDecoder:
 
     Args:
         codec: a fitted codec.
-        context_steps: steps of the past decoded again with each chunk, so that the phase settles.
-        held_frames: frames (20 ms each) held back for the cross-fade: the delay this decoder adds.
+        context_steps: steps of the past decoded again with each chunk, so that the phase settles; 0 decodes chunks apart.
+        held_frames: frames (20 ms each) held back for the cross-fade: the delay this decoder adds; 0 does not fade.
 
     >>> # stream = StreamingDecoder(codec); [stream.push(codes[i:i+2]) for i in (0, 2, 4)] + [stream.flush()]
     """
@@ -43,7 +43,7 @@ class StreamingDecoder:
         if self._held is not None:
             samples = samples[len(past) * HOP - held :]
             samples[:held] = self._held * (1 - self._fade_in) + samples[:held] * self._fade_in
-        self._past = stretch[-self.context_frames :]
+        self._past = stretch[max(0, len(stretch) - self.context_frames) :]
         self._held = samples[len(samples) - held :]
         return samples[: len(samples) - held]
 

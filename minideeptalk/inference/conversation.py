@@ -12,6 +12,7 @@ import torch
 from minideeptalk.experts.recorder import Modality
 from minideeptalk.inference.decoding import Answer, SpokenDecoder, answer_in_text
 from minideeptalk.inference.memory import Memory
+from minideeptalk.inference.parallel import ParallelDecoder
 from minideeptalk.inference.sampling import Sampling
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.tasks import IGNORE, Example, ExampleBuilder
@@ -22,13 +23,15 @@ class Conversation:
 
     Args:
         sampling: how every answer is chosen.
+        parallel: whether a second row writes the words of a spoken answer, as `Talker` does; what it wrote is then forgotten.
 
     >>> # talk = Conversation(model, builder)
     >>> # talk.ask(builder.text_prompt(("say", "red"))); talk.ask(builder.heard_prompt(frames, AudioToken.ANSWER))
     """
 
-    def __init__(self, model: DeepTalkModel, builder: ExampleBuilder, sampling: Sampling = Sampling()):
+    def __init__(self, model: DeepTalkModel, builder: ExampleBuilder, sampling: Sampling = Sampling(), parallel: bool = True):
         self.model, self.builder, self.sampling = model.eval(), builder, sampling
+        self.decoder = ParallelDecoder if parallel else SpokenDecoder
         self.memory = Memory(model, 1)
         self.turns: list[tuple[Example, Answer]] = []
 
@@ -42,9 +45,10 @@ class Conversation:
         return answer
 
     def _aloud(self, prompt: Example) -> Answer:
-        speaking = SpokenDecoder(self.model, self.builder, [prompt], self.sampling, memory=self.memory)
+        speaking = self.decoder(self.model, self.builder, [prompt], self.sampling, memory=self.memory)
         while speaking.step():
             pass
+        self.memory.keep(1)  # an answer cut off at its longest may still have its second row
         return speaking.answer(0)
 
 

@@ -6,8 +6,8 @@ Axes: B batch, T new steps, S all steps so far, Q codec streams, D width.
 from __future__ import annotations
 
 import torch
-from transformers import DynamicCache
 
+from minideeptalk.inference.cache import RoomyCache
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.tasks import Example, ExampleBuilder
 
@@ -47,8 +47,9 @@ class Memory:
 
     def __init__(self, model: DeepTalkModel, rows: int):
         self.model = model
-        self.cache = DynamicCache(config=model.config)
+        self.cache = RoomyCache()
         self.mask = torch.zeros(rows, 0, dtype=torch.bool, device=model.device)  # (B, S)
+        self.gaps = False  # whether some row has a step that is not real: only then does attention need the mask
         self.place = torch.full((rows,), -1, device=model.device)  # (B,)
 
     @torch.no_grad()
@@ -67,15 +68,25 @@ class Memory:
             elapsed: (B, T) steps since the word in the text row began to sound, in the layout `held` only.
             rows: `codes`, `frames` and `frame_mask` of `DeepTalkModel.forward`.
         """
+        self.gaps = self.gaps or (real is not None and not bool(real.all()))
         real = torch.ones_like(text, dtype=torch.bool) if real is None else real
         moves = real if elapsed is None else real & (elapsed <= 1)  # as `streams.word_positions` counts in training
         positions = (self.place[:, None] + moves.long().cumsum(dim=1)).clamp(min=0)  # (B, T)
         self.place = positions[:, -1]
         self.mask = torch.cat([self.mask, real], dim=1)
         rows = rows if elapsed is None else rows | {"elapsed": elapsed}
-        return self.model(text=text, **rows, positions=positions, attention_mask=self.mask, cache=self.cache).hidden
+        mask = self.mask if self.gaps else None
+        return self.model(text=text, **rows, positions=positions, attention_mask=mask, cache=self.cache).hidden
+
+    def double(self) -> None:
+        """Every row a second time, after all of them: what was read before becomes the past of twice as many rows."""
+        self._take(torch.arange(len(self.place), device=self.place.device).repeat(2))
 
     def keep(self, rows: int) -> None:
         """Forget all but the first `rows` rows."""
-        self.cache.batch_select_indices(torch.arange(rows, device=self.mask.device))
-        self.mask, self.place = self.mask[:rows], self.place[:rows]
+        self._take(torch.arange(rows, device=self.place.device))
+
+    def _take(self, rows: torch.Tensor) -> None:
+        self.cache.take(rows)
+        self.mask, self.place = self.mask[rows], self.place[rows]
+        self.gaps = not bool(self.mask.all())

@@ -35,8 +35,10 @@ class ParallelDecoder(SpokenDecoder):
     """`SpokenDecoder` whose words are those of the written answer to the same question; the speech ends after its text."""
 
     def __init__(self, model: DeepTalkModel, builder: ExampleBuilder, prompts: list[Example],
-                 sampling: Sampling = Sampling(), max_frames: int = 100):
-        super().__init__(model, builder, prompts, sampling, max_frames, Memory(model, 2 * len(prompts)))
+                 sampling: Sampling = Sampling(), max_frames: int = 100, memory: Memory | None = None):
+        if memory is not None:
+            memory.double()
+        super().__init__(model, builder, prompts, sampling, max_frames, memory or Memory(model, 2 * len(prompts)))
         self.rows = len(prompts)
         self.writing = left_padded([in_writing(prompt, builder) for prompt in prompts], builder, model.device)
         self.goes_on = torch.ones_like(self.text_ended)  # (B,) writing rows that read something new in this step

@@ -162,10 +162,9 @@ class DeepTalkModel(PreTrainedModel):
             attention_mask = torch.ones(batch, past + steps, dtype=torch.bool, device=text.device)
         positions = (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)[:, past:]  # (B, T)
         seen = torch.arange(past + steps, device=text.device)
-        causal = seen[None, :] <= seen[past:, None]  # (T, S)
-        mask = causal[None, None] & attention_mask[:, None, None, :].bool()  # (B, 1, T, S)
-        itself = torch.eye(past + steps, dtype=torch.bool, device=text.device)[past:]  # padding may look at itself
-        return positions, mask | itself[None, None]
+        place = seen[past:, None]  # (T, 1)
+        mask = (seen <= place)[None, None] & attention_mask[:, None, None, :].bool()  # (B, 1, T, S)
+        return positions, mask | (seen == place)[None, None]  # padding may look at itself
 
     def text_logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """(..., D) -> (..., V), with the text embedding as output matrix (tied, as in the paper)."""

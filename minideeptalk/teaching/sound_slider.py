@@ -73,11 +73,11 @@ class SoundSlider:
         spoken = escape(self.prefix.rstrip(":= "), quote=True)
         row = (f'<div hidden><label style="display:block;max-width:26rem"><span></span><input type="range" min="0" max="{len(self.clips) - 1}" '
                f'value="{self.active}" aria-label="Sound, {spoken}" style="display:block;width:100%"></label></div>')
-        quoted = "[" + ",".join(_quoted(label) for label in self.labels) + "]"
-        script = SCRIPT.replace("ID", name).replace("LABELS", quoted).replace('"PREFIX"', _quoted(self.prefix)).replace("ACTIVE", str(self.active))
+        labels = "[" + ",".join(map(quoted, self.labels)) + "]"
+        script = SCRIPT.replace("ID", name).replace("LABELS", labels).replace('"PREFIX"', quoted(self.prefix)).replace("ACTIVE", str(self.active))
         return f'<div class="sound-slider" id="{name}">{row}{players}<script>{script}</script></div>'
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A JavaScript string that cannot end the script element."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("<", "\\u003c") + '"'

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import DynamicCache
 
 from minideeptalk.benchmarks import bench, codec, experts, steps, table, talk, timing, train, validate, write
 from minideeptalk.benchmarks.record import bar, benchmark_record, row, schema
 from minideeptalk.config import ModelSize
 from minideeptalk.errors import LearnerError
+from minideeptalk.model import AudioToken
 
 RECORDS = sorted((Path(__file__).resolve().parents[2] / "book" / "records").glob("bench-*.json"))
 SMALL = ModelSize(width=16, layers=3, heads=2, dense_hidden=24, experts=8, experts_per_token=2, expert_hidden=8, audio_experts=4)
@@ -84,17 +86,38 @@ def test_each_training_step_moves_its_model():
         assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters())), name
 
 
-def test_a_preallocated_cache_gives_what_a_growing_one_gives(tiny):
+def test_our_cache_writes_what_that_of_transformers_writes(tiny):
     model, text = tiny.model().eval(), torch.randint(20, (1, steps.PROMPT))
-    grown = steps.write_greedily(model, text)
-    assert steps.write_greedily(model, text, steps.PreallocatedCache(steps.PROMPT + steps.NEW)) == grown and len(grown) == steps.NEW
+    ours = steps.write_greedily(model, text)
+    assert steps.write_greedily(model, text, DynamicCache(config=model.config)) == ours and len(ours) == steps.NEW
 
 
-def test_an_answer_is_timed_in_every_part(monkeypatch):
+@pytest.mark.parametrize("rows", talk.DECODERS)
+def test_an_answer_is_timed_in_every_part(monkeypatch, rows):
     monkeypatch.setattr(talk, "LONG_ANSWER", 12)
-    take = talk.take_answer(talk.untrained_talker("nano"), torch.randn(16_000), trained=True)
+    take = talk.take_answer(talk.untrained_talker("nano"), torch.randn(16_000), talk.DECODERS[rows], trained=True)
     assert tuple(take.parts) == talk.PARTS and len(take.chunk_factors) == 2
     assert take.wait == pytest.approx(sum(take.parts.values()) - take.parts["leading silence"])
+
+
+def test_the_second_row_of_an_untrained_talker_stays_to_the_end():
+    """Else its cost would be measured for a part of the answer only."""
+    talker = talk.untrained_talker("nano")
+    speaking = talk.ParallelDecoder(talker.model, talker.builder, [talker.builder.text_prompt(("red",), AudioToken.ANSWER)])
+    talk._step_until(speaking, 30)
+    assert speaking.writing is not None
+
+
+def test_talking_is_measured_in_one_row_and_in_two(monkeypatch, clock):
+    monkeypatch.setattr(talk, "LONG_ANSWER", 10)
+    monkeypatch.setattr(talk, "one_token_rows", lambda *_: [row("ours", "1", 1, 1.0, 1.0, None)])
+    monkeypatch.setattr(talk, "text_rows", lambda *_: [])
+    result = talk.bench_talk("nano", 3, clock)
+    for name in ("two rows", "one row"):
+        parts = [part for part in talk.PARTS if part != "leading silence"]  # an untrained voice has none
+        assert all(f"{name}: {part}" in result["latency_ms"] for part in parts)
+        assert len([entry for entry in result["bars"] if entry["claim"].startswith(name)]) == 4
+    benchmark_record("talk", "nano", 1, "cpu", "a clock", "kept", 3, result)
 
 
 def test_chunks_of_sound_add_up_to_the_whole():

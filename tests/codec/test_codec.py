@@ -105,6 +105,21 @@ def test_streaming_has_no_click_at_the_seams(codec, mels):
     assert jump(streamed) < 1.5 * jump(codec.decode(codes))
 
 
+def test_without_context_and_fade_chunks_are_decoded_apart(codec, mels):
+    codes = codec.encode_mel(mels[0])[:6]
+    stream = StreamingDecoder(codec, context_steps=0, held_frames=0)
+    pieces = [stream.push(part) for part in codes.split(2)]
+    assert all(torch.equal(piece, codec.decode(part)) for piece, part in zip(pieces, codes.split(2)))
+    assert len(stream.flush()) == 0
+
+
+def test_with_context_alone_each_chunk_is_the_end_of_a_longer_decode(codec, mels):
+    codes = codec.encode_mel(mels[0])[:7]
+    stream = StreamingDecoder(codec, context_steps=1, held_frames=0)
+    pieces = [stream.push(codes[:2]), stream.push(codes[2:5]), stream.push(codes[5:])]
+    assert torch.equal(pieces[1], codec.decode(codes[1:5])[1280:]) and torch.equal(pieces[2], codec.decode(codes[4:])[1280:])
+
+
 def test_a_flushed_stream_is_empty_and_starts_afresh(codec, mels):
     stream, codes = StreamingDecoder(codec), codec.encode_mel(mels[0])[:4]
     first = torch.cat([stream.push(codes), stream.flush()])

@@ -28,7 +28,7 @@ def same(one, other):
 
 
 class Rereading:
-    """A model without a cache: at every step it reads everything from the start again."""
+    """A model without a cache: at every step it reads everything from the start again, in as many rows as the step has."""
 
     def __init__(self, model):
         self.model, self.read = model, {}
@@ -45,8 +45,13 @@ class Rereading:
                    "frame_mask": torch.zeros(shape, dtype=torch.bool), "elapsed": torch.zeros(shape, dtype=torch.long)}
         for name, value in {**nothing, **inputs}.items():
             new = name == "attention_mask" or name not in self.read
-            self.read[name] = value if new else torch.cat([self.read[name], value], dim=1)
+            self.read[name] = value if new else torch.cat([self._rows(self.read[name], len(value)), value], dim=1)
         return self.model(**self.read)
+
+    @staticmethod
+    def _rows(read, rows):
+        """What was read, for the first of its rows, or for each of them twice."""
+        return read[:rows] if rows <= len(read) else torch.cat([read, read])
 
 
 class Scripted:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from minideeptalk.inference.conversation import Conversation, after_a_turn
+from minideeptalk.inference.parallel import in_writing
 from minideeptalk.model import AudioToken
 from tests.inference.helpers import Rereading, endless, same
 
@@ -17,14 +18,30 @@ def turns(builder, tiny):
 
 
 @RECIPES
-def test_a_conversation_with_a_memory_equals_one_that_reads_everything_again(tiny, layout, delay):
+@pytest.mark.parametrize("parallel", [True, False], ids=["two rows", "one row"])
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_conversation_with_a_memory_equals_one_that_reads_everything_again(tiny, layout, delay, parallel, ends):
     choices = {"layout": layout, "delay": delay}
     model, builder = tiny.model(seed=2, **choices), tiny.builder(**choices)
-    remembering, rereading = Conversation(model, builder), Conversation(Rereading(model), builder)
+    if not ends:
+        endless(model)  # the answer is cut off at its longest, with its second row still there
+    remembering, rereading = (Conversation(reader, builder, parallel=parallel) for reader in (model, Rereading(model)))
     for prompt in turns(builder, tiny):
         assert same(remembering.ask(prompt), rereading.ask(prompt))
     aloud = [answer.codes is not None for _, answer in remembering.turns]
-    assert aloud == [False, True, False, False]
+    assert aloud == [False, True, False, False] and len(remembering.memory.place) == 1
+
+
+def test_the_second_row_gives_a_spoken_answer_its_words(tiny):
+    """The words are those of the written answer, given all that was said before."""
+    model, builder = endless(tiny.model()), tiny.builder()
+    typed, heard = turns(builder, tiny)[:2]
+    aloud, in_text = Conversation(model, builder), Conversation(model, builder)
+    for talk in (aloud, in_text):
+        talk.ask(typed)
+    spoken, written = aloud.ask(heard), in_text.ask(in_writing(heard, builder))
+    count = min(len(spoken.words), len(written.words))
+    assert count >= 5 and spoken.words[:count] == written.words[:count]
 
 
 def test_the_turns_before_are_read_once_and_they_matter(tiny):
