@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from minideeptalk.baselines.budgets import REFERENCE
@@ -54,6 +56,26 @@ def read_records(folder: Path) -> list[dict]:
     if not records:
         raise LearnerError("a folder with run records", f"none in {folder}", "no run of the study has finished",
                            "minideeptalk study --size nano --tier A --out DIR")
+    return records
+
+
+def committed_records(folder: Path | None = None) -> list[dict]:
+    """The records of the study that the book shows: `book/records/study` of a checkout, or the same as installed.
+
+    They are not validated again; a test does that for all that is committed.
+
+    Args:
+        folder: where they are; None finds them.
+
+    Raises:
+        LearnerError: where there are none.
+    """
+    if folder is None:
+        checkout = Path(__file__).resolve().parents[2] / "book" / "records" / "study"
+        folder = checkout if checkout.is_dir() else Path(str(files("minideeptalk"))) / "book_records" / "study"
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    if not records:
+        raise LearnerError("the records of the study", f"none in {folder}", "an incomplete clone or installation", "install again")
     return records
 
 

@@ -24,7 +24,7 @@ COMMAND = ("build", ".", "--config", "book/_config.yml", "--toc", "book/_toc.yml
 def library_fingerprint(root: Path) -> str:
     """A hash of what chapters run: the library and its samples. The cache of outputs looks at cells only, so we must."""
     digest = hashlib.sha256()
-    for folder in ("minideeptalk", "data_samples"):
+    for folder in ("minideeptalk", "data_samples", "book/records"):
         for path in sorted((root / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(str(path.relative_to(root)).encode())

@@ -86,7 +86,7 @@ def test_no_index_and_no_machine_path_is_written_down():
 def build_wheel(folder: Path) -> Path:
     """Our wheel, built from a copy, so that no build folder is left in the checkout, nor an old one is used."""
     source = folder / "source"
-    for name in ("minideeptalk", "data_samples"):
+    for name in ("minideeptalk", "data_samples", "book/records"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "LICENSE-text"):
         shutil.copy(ROOT / name, source / name)
@@ -101,4 +101,5 @@ def test_a_wheel_carries_samples_schema_and_chapter_data(tmp_path):
               "minideeptalk/teaching/chapters.json", "minideeptalk/data_samples/__init__.py", "minideeptalk/cli.py"]
     samples = [f"minideeptalk/data_samples/{path.relative_to(ROOT / 'data_samples')}" for path in Path(ROOT, "data_samples").rglob("*")
                if path.is_file() and "__pycache__" not in path.parts]
+    samples += [f"minideeptalk/book_records/{path.relative_to(ROOT / 'book' / 'records')}" for path in Path(ROOT, "book", "records").rglob("*.json")]
     assert set(wanted + samples) <= set(names)

@@ -1,0 +1,193 @@
+"""What the records of a study say when they lie side by side: curves of forgetting, the front, and what became of the goals.
+
+Chapters 10 and 14 show all of it; a statement is made from the records alone, so it changes when they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from minideeptalk.baselines.ablations import ABLATIONS
+from minideeptalk.baselines.budgets import REFERENCE
+from minideeptalk.baselines.intervals import Interval, paired_interval, t_interval
+from minideeptalk.records import relative_text_drop
+
+STAGE_CODES = ("0", "1", "2.1", "2.2", "3")
+"""The recipe's stages in order; a rival may lack some."""
+GROUPS = ("all", "covered", "uncovered")
+KINDS = ("the paper's recipe", "our changes to it", "experts drawn or split blindly", "rivals", "ablations")
+PREFIX = "text_accuracy/"
+ABLATION_NAMES = frozenset(arm.name for arm in ABLATIONS)
+
+
+def kind_of(arm: str) -> str:
+    """Which of `KINDS` an arm is."""
+    if arm in ABLATION_NAMES:
+        return "ablations"
+    if arm in ("deeptalk", REFERENCE):
+        return "the paper's recipe"
+    if arm.startswith(("random-", "split-by-index")):
+        return "experts drawn or split blindly"
+    return "our changes to it" if arm.startswith("deeptalk-") else "rivals"
+
+
+# ---- forgetting --------------------------------------------------------------------------------------------------------
+
+
+def kept_by_stage(record: Mapping) -> dict[str, dict]:
+    """Share of the text ability of stage 0 that is there after each stage, every accuracy corrected for chance.
+
+    Args:
+        record: a run record whose curves hold `text_accuracy/<family>`.
+
+    Returns:
+        By stage code: `all`, `covered` and `uncovered` (None where no family is left) and `by_family`; 1 is nothing lost.
+
+    Source: `records.relative_text_drop`; chapter 10.
+    """
+    accuracy: dict[str, dict[str, float]] = {}
+    for row in record["curves"]:
+        if row["name"].startswith(PREFIX):
+            accuracy.setdefault(row["stage"], {})[row["name"].removeprefix(PREFIX)] = row["value"]  # the last step stays
+    chance, covered = record["metrics"]["chance"]["text_accuracy"], record["config"]["world"]["covered"]
+    kept = {}
+    for code in [code for code in STAGE_CODES if code in accuracy]:
+        drop = relative_text_drop(accuracy["0"], accuracy[code], chance, covered)
+        kept[code] = {group: None if drop[group] is None else 1 - drop[group] for group in GROUPS}
+        kept[code]["by_family"] = {family: 1 - lost for family, lost in drop["by_family"].items()}
+    return kept
+
+
+def kept_over_seeds(runs: Mapping[int, Mapping], group: str = "all") -> dict[str, Interval]:
+    """`kept_by_stage` of one group of families as intervals over seeds, by stage code.
+
+    Args:
+        runs: records of one arm by seed. group: one of `GROUPS`, or the name of a family.
+    """
+    values: dict[str, list[float]] = {}
+    for record in runs.values():
+        for code, kept in kept_by_stage(record).items():
+            value = kept.get(group, kept["by_family"].get(group))
+            if value is not None:
+                values.setdefault(code, []).append(value)
+    return {code: t_interval(values[code]) for code in STAGE_CODES if code in values}
+
+
+# ---- the front ---------------------------------------------------------------------------------------------------------
+
+
+def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """The names that nobody beats on both axes at once (the Pareto front), from left to right.
+
+    Args:
+        points: (x, y) by name; more is better on both. A point is beaten by one that is at least as good on both axes and
+            better on one, so of two equal points both stay.
+
+    >>> front({"a": (0.1, 0.9), "b": (0.2, 0.5), "c": (0.1, 0.4)})
+    ['a', 'b']
+    """
+    def beaten(name: str) -> bool:
+        x, y = points[name]
+        return any(other != name and u >= x and v >= y and (u, v) != (x, y) for other, (u, v) in points.items())
+
+    return sorted((name for name in points if not beaten(name)), key=lambda name: points[name])
+
+
+# ---- goals -------------------------------------------------------------------------------------------------------------
+
+MET, MISSED, OPEN = "met", "missed", "open"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A goal that was set before the study ran: what it says, what came out (percent or points), and `met`, `missed` or `open`."""
+
+    words: str
+    measured: str
+    verdict: str
+
+
+def at_most(interval: Interval | None, limit: float) -> str:
+    """`met` where all of the interval lies at or below the limit, `missed` where all of it lies above, else `open`."""
+    if interval is None or interval.half is None:
+        return OPEN
+    if interval.mean + interval.half <= limit:
+        return MET
+    return MISSED if interval.mean - interval.half > limit else OPEN
+
+
+def no_worse(difference: Interval | None) -> str:
+    """`missed` where a difference (more is better) is surely below zero, `met` where its mean is not below, else `open`."""
+    if difference is None or difference.half is None:
+        return OPEN
+    if difference.sure_of_sign and difference.mean < 0:
+        return MISSED
+    return MET if difference.mean >= 0 else OPEN
+
+
+def told(interval: Interval | None, signed: bool = False) -> str:
+    """`1.2 ± 3.4` in percent, with its sign where it is a difference; `not run` without a value."""
+    if interval is None:
+        return "not run"
+    return f"{100 * interval.mean:{'+' if signed else ''}.1f}" + ("" if interval.half is None else f" ± {100 * interval.half:.1f}")
+
+
+def metric(runs: Mapping[int, Mapping], *path: str) -> dict[int, float]:
+    """A metric of one arm by seed, where it was measured: `metric(runs, "tts_wer", "unseen")`."""
+    found = {}
+    for seed, record in runs.items():
+        value = record["metrics"]
+        for name in path:
+            value = value[name]
+        if value is not None:
+            found[seed] = value
+    return found
+
+
+LOST = ("relative_text_drop", "all")
+SPEAKS = (("answers as many spoken questions in text", ("spoken_qa_text",), False),
+          ("answers as many spoken questions aloud", ("spoken_qa_speech",), False),
+          ("is understood as well on unseen texts", ("tts_wer", "unseen"), True))
+
+
+def goals(arms: Mapping[str, Mapping[int, Mapping]], ours: str, rival: str = "puremoe", control: str = "random-0") -> list[Goal]:
+    """The goals of the study and what became of them, each from the arms that have run.
+
+    Args:
+        arms: records by arm and seed, as `summary.by_arm` gives them. ours: the arm of this project's own method.
+    """
+    def level(arm: str, limit: float) -> Goal:
+        values = metric(arms.get(arm, {}), *LOST)
+        interval = t_interval(list(values.values())) if values else None
+        return Goal(f"{arm} loses at most {limit:.1%} of the text skills", told(interval), at_most(interval, limit))
+
+    def gain(path: tuple[str, ...], one: str, other: str, less_is_better: bool = False) -> Interval | None:
+        pair = [metric(arms.get(arm, {}), *path) for arm in (one, other)]
+        return paired_interval(*(reversed(pair) if less_is_better else pair))
+
+    kept = gain(LOST, ours, rival, less_is_better=True)
+    made = [level(REFERENCE, 0.055), level(ours, 0.02),
+            Goal(f"{ours} keeps more text than {rival}", told(kept, signed=True), at_most(_turned(kept), 0.0))]
+    for words, path, less in SPEAKS:
+        difference = gain(path, ours, rival, less)
+        made.append(Goal(f"{ours} {words} as {rival}", told(difference, signed=True), no_worse(difference)))
+    made.append(_beats(gain(LOST, REFERENCE, control, True), gain(("spoken_qa_text",), REFERENCE, control), control))
+    ratios = [record["metrics"]["style_accuracy"]["mirrored"] / record["metrics"]["style_accuracy"]["ceiling"]
+              for record in arms.get(REFERENCE, {}).values()]
+    interval = t_interval(ratios) if ratios else None
+    made.append(Goal(f"{REFERENCE} mirrors a style at {0.8:.0%} of the ceiling or more", told(interval), at_most(_turned(interval), -0.8)))
+    return made
+
+
+def _turned(interval: Interval | None) -> Interval | None:
+    return None if interval is None else Interval(-interval.mean, interval.half, interval.count)
+
+
+def _beats(kept: Interval | None, answered: Interval | None, control: str) -> Goal:
+    """On the front: surely better on one axis and not surely worse on the other."""
+    sides = [side for side in (kept, answered) if side is not None and side.half is not None]
+    worse = any(side.sure_of_sign and side.mean < 0 for side in sides)
+    better = any(side.sure_of_sign and side.mean > 0 for side in sides)
+    verdict = OPEN if len(sides) < 2 or not (worse or better) else MISSED if worse else MET
+    return Goal(f"{REFERENCE} beats {control} on the front", f"text {told(kept, True)}, answers {told(answered, True)}", verdict)
