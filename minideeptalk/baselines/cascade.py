@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import torch
 
-from minideeptalk.baselines.talkers import ScriptedDecoder, WithTalker, measure_pair, words_to_say
+from minideeptalk.baselines.talkers import ScriptedDecoder, WithTalker, heard_by_the_ear, measure_pair, words_to_say
 from minideeptalk.config import STYLES, SizeConfig
 from minideeptalk.experts import Selection
 from minideeptalk.hearing.ear import Ear
@@ -83,10 +83,7 @@ class Cascade(ScriptedDecoder):
 
 def measure_cascade(recipe: Recipe, model: WithTalker, tools: Tools, spoken: dict[str, SpokenSet]) -> dict:
     """The usual metrics; the transcript is the ear's own, and asked for a style the cascade can only guess the commonest."""
-    metrics = measure_pair(recipe, model, tools, spoken, Transcripts(recipe, model, tools.ear), Cascade)
-    metrics["asr_wer"] = metrics["ear_wer"]
-    stranger = metrics["extra"]["held_out_voice"]
-    stranger["asr_wer"] = stranger["ear_wer"]
+    metrics = heard_by_the_ear(measure_pair(recipe, model, tools, spoken, Transcripts(recipe, model, tools.ear), Cascade))
     metrics["style_accuracy"]["recognised"] = 1 / len(STYLES)
     return metrics
 

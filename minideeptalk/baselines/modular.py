@@ -1,5 +1,8 @@
 """A modular thinker-talker (the class of Qwen2.5-Omni and Freeze-Omni): the language model stays frozen and only learns to hear
-through its adapter; a talker beside it reads its hidden states and words and writes the codec streams.
+through its adapter; a talker beside it reads its hidden states and words and writes the codec streams (chapter 13).
+
+What a frozen reader needs is a word as it knows words.  So the adapter begins about as loud as a word, and beside the answers
+it is taught the embedding of each word that was said, as Wav2Prompt does (Deng, Sun and Woodland, 2024).
 
 Axes: B batch, T steps, W steps of the thinker (W <= T: it reads a word once, however long it sounds), Q codec streams, D width.
 """
@@ -11,12 +14,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from minideeptalk.baselines.talkers import ScriptedDecoder, WithTalker, measure_pair, words_to_say
+from minideeptalk.baselines.talkers import ScriptedDecoder, WithTalker, heard_by_the_ear, measure_pair, words_to_say
 from minideeptalk.config import SizeConfig
 from minideeptalk.experts import Modality, Selection
 from minideeptalk.inference.memory import Memory, left_padded
 from minideeptalk.inference.sampling import Sampling
-from minideeptalk.model import Adapter, DeepTalkModel, DeepTalkOutput, word_positions
+from minideeptalk.model import Adapter, AudioToken, DeepTalkConfig, DeepTalkModel, DeepTalkOutput, word_positions
 from minideeptalk.tasks import IGNORE, Batch, Example, ExampleBuilder, SpokenSet
 from minideeptalk.training.arm import ALIGNED
 from minideeptalk.training.losses import LossParts, audio_loss, text_loss
@@ -27,26 +30,49 @@ from minideeptalk.world import Tokenizer
 
 
 def stages(size: SizeConfig) -> list[Stage]:
-    """Stage 1, then one stage with the updates and the spoken examples of 2.1, 2.2 and 3; a frozen model needs no text."""
-    align, *later = speech_stages(size)
-    joint = merged(later, like=later[-1])
+    """One stage with the updates and the spoken examples of all; a frozen model needs no text."""
+    every = speech_stages(size)
+    joint = merged(every, like=every[-1])
     heard = {task: count for task, count in joint.tasks.items() if task != "covered_text"}
-    return [align, replace(joint, name="3-talker", title="Adapter and talker", trainable=("adapter", "audio_embedding", "talker"),
+    return [replace(joint, name="3-talker", title="Adapter and talker", trainable=("adapter", "audio_embedding", "talker"),
                            tasks=heard, batch=round(sum(heard.values()) / joint.updates), learning_rate=size.stages.pretrain_lr)]
+
+
+class QuietAdapter(Adapter):
+    """The adapter with its output scaled, so that at its start a heard frame is about as loud as a written word.
+
+    A frame stands in all Q codec rows: the adapter of the recipe begins some forty times louder than a word.  Attention adds
+    little to so loud a step, and the norms take its size out of the gradient, so a reader that may not move learns to hear hardly
+    anything.  Scaling also keeps the learning rate in proportion.
+
+    Args:
+        config: of the model that reads. word: standard deviation of its word embeddings.
+    """
+
+    def __init__(self, config: DeepTalkConfig, word: float):
+        super().__init__(config)
+        self.scale = word / config.num_codebooks
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """(..., ear width) -> (..., D)."""
+        return self.scale * super().forward(frames)
 
 
 def with_talker(model: DeepTalkModel, selection: Selection | None) -> WithTalker:
     """The talker begins as a copy of the thinker, whose words it knows, with an adapter for the thinker's hidden states.
 
-    That adapter begins at zero: at random it would drown the words, for a frame counts as much as all codec streams.
+    That adapter begins at zero: the talker does not mind the states yet.
     """
-    talker, config = deepcopy(model), deepcopy(model.config)
+    talker, config, word = deepcopy(model), deepcopy(model.config), float(model.embedding.text.weight.detach().std())
     config.ear_width = config.width
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        talker.config, talker.adapter = config, Adapter(config).to(model.device)
+        talker.config, talker.adapter = config, QuietAdapter(config, word).to(model.device)
     torch.nn.init.zeros_(talker.adapter.proj.weight)
-    return WithTalker.of(model, talker)
+    joined, hears = WithTalker.of(model, talker), QuietAdapter(model.config, word)
+    hears.load_state_dict(model.adapter.state_dict())
+    joined.adapter = hears.to(model.device)
+    return joined
 
 
 # ---- training ----------------------------------------------------------------------------------------------------------
@@ -54,7 +80,7 @@ def with_talker(model: DeepTalkModel, selection: Selection | None) -> WithTalker
 
 @dataclass(frozen=True)
 class ThinkAndSpeak:
-    """The loss: the thinker's words, given all before; when the talker begins each; and what it makes them sound like.
+    """The loss: the words that were heard; the thinker's words, given all before; when the talker begins each; their sound.
 
     No gradient of the talker reaches the adapter: the modules learn apart.
 
@@ -65,19 +91,47 @@ class ThinkAndSpeak:
     end: int
 
     def __call__(self, model: WithTalker, batch: Batch, text_weight: float = 1.0, balance: bool = True) -> LossParts:
+        batch = without_marks(batch)
         read = as_written(batch, self.end, silence=model.embedding.pad)
         states = model(**read.model_inputs(), real=read.mask).hidden  # (B, W, D)
-        text = text_loss(model, states, read.text_target)
-        total = text_weight * text  # the frozen thinker has no balance to keep, but the talker has
+        heard = heard_loss(model, read)
+        text = text_loss(model, states, read.text_target.masked_fill(to_transcribe(model, read)[:, None], IGNORE))
+        text = heard.new_zeros(()) if text is None else text
+        total = text_weight * (text + heard)  # the frozen thinker has no balance to keep, but the talker has
         if batch.code_target is None:
-            return LossParts(total, text, None, states.new_zeros(()))
+            return LossParts(total, text, None, states.new_zeros(()), {"heard_loss": float(heard.detach())})
         rows = (batch.code_target != IGNORE).flatten(1).any(dim=1)  # (B,) answered aloud
         output = talker_output(model, batch, rows, states.detach())
         begins = text_loss(model.talker, output.hidden, batch.text_target[rows])
         audio = audio_loss(model.talker, output.hidden, batch.code_target[rows])
         spread = model.talker.balance_loss(output.routing, batch.mask[rows])
         total = total + text_weight * begins + audio.mean() + (model.config.balance_weight * spread if balance else 0.0)
-        return LossParts(total, text, audio, spread, {"begins_loss": float(begins.detach())})
+        return LossParts(total, text, audio, spread, {"begins_loss": float(begins.detach()), "heard_loss": float(heard.detach())})
+
+
+def to_transcribe(model: DeepTalkModel, batch: Batch) -> torch.Tensor:
+    """(B,) the examples of `recognise`, which teach the adapter alone: no text model was ever asked to write down a question."""
+    if batch.codes is None:
+        return torch.zeros_like(batch.mask[:, 0])
+    return (batch.codes == model.config.codebook_size + AudioToken.TRANSCRIBE).flatten(1).any(dim=1)
+
+
+def heard_loss(model: DeepTalkModel, batch: Batch) -> torch.Tensor:
+    """How far what the adapter makes of a frame is from the embedding of the word, over the spread of words: 1 knows nothing.
+
+    Told by the examples of `recognise` in which the ear found as many words as there were; 0 without any.
+    """
+    if batch.frames is None:
+        return model.embedding.text.weight.new_zeros(())
+    answered = batch.text_target != IGNORE  # (B, W) words and `<end>`
+    told = to_transcribe(model, batch) & (batch.frame_mask.sum(dim=1) == answered.sum(dim=1) - 1)
+    if not bool(told.any()):
+        return model.embedding.text.weight.new_zeros(())
+    answered &= torch.cat([answered[:, 1:], torch.zeros_like(answered[:, :1])], dim=1)  # all but the last, `<end>`
+    words = model.embedding.text(batch.text_target[told][answered[told]])  # (n, D)
+    frames = model.adapter(batch.frames[told][batch.frame_mask[told]])  # (n, D)
+    step = model.config.num_codebooks * frames + model.embedding.text(batch.text[told][batch.frame_mask[told]])  # (n, D)
+    return (step - words).square().mean() / words.var()
 
 
 def talker_output(model: WithTalker, batch: Batch, rows: torch.Tensor, states: torch.Tensor) -> DeepTalkOutput:
@@ -88,25 +142,41 @@ def talker_output(model: WithTalker, batch: Batch, rows: torch.Tensor, states: t
     return model.talker(batch.text[rows], batch.codes[rows], known, real, elapsed, places, real=real)
 
 
+def without_marks(batch: Batch) -> Batch:
+    """A batch without the steps that enclose what was heard: a frozen reader would stumble over what no text has."""
+    if batch.frames is None:
+        return batch
+    return kept_steps(batch, batch.mask & ((batch.modality != Modality.AUDIO_PROMPT) | batch.frame_mask))
+
+
+def kept_steps(batch: Batch, kept: torch.Tensor) -> Batch:
+    """A batch with only the steps where `kept` (B, T) is True, moved together."""
+    order = (~kept).long().argsort(dim=1, stable=True)[:, :int(kept.sum(dim=1).max())]  # (B, W) kept steps first
+    real = kept.gather(1, order)  # (B, W)
+
+    def take(rows: torch.Tensor | None, fill: int = 0) -> torch.Tensor | None:
+        if rows is None:
+            return None
+        wide = real if rows.dim() == 2 else real[..., None]
+        place = order if rows.dim() == 2 else order[..., None].expand(-1, -1, rows.shape[2])
+        return rows.gather(1, place).masked_fill(~wide, fill)
+
+    return Batch(take(batch.text), take(batch.text_target, IGNORE), take(batch.codes), take(batch.code_target, IGNORE),
+                 take(batch.modality, int(Modality.PADDING)), take(batch.frames), take(batch.frame_mask), take(batch.elapsed))
+
+
 def as_written(batch: Batch, end: int, silence: int) -> Batch:
     """A batch as the thinker reads it: each word of a spoken answer once, without its sound, and the next word as its target."""
-    kept = batch.mask if batch.elapsed is None else batch.mask & (batch.elapsed <= 1)  # (B, T)
-    order = (~kept).long().argsort(dim=1, stable=True)[:, :int(kept.sum(dim=1).max())]  # (B, W) kept steps first
-
-    def take(rows: torch.Tensor | None) -> torch.Tensor | None:
-        if rows is None or rows.dim() == 2:
-            return None if rows is None else rows.gather(1, order)
-        return rows.gather(1, order[..., None].expand(-1, -1, rows.shape[2]))
-
-    real, text, modality = take(kept), take(batch.text), take(batch.modality)
-    last = torch.zeros_like(real[:, :1])
-    following = torch.where(torch.cat([real[:, 1:], last], dim=1), text.roll(-1, dims=1), end)  # (B, W)
-    answers = take((batch.text_target != IGNORE).cumsum(dim=1) > 0) & real  # from `<assistant>` on
-    codes = take(batch.codes)
+    answers = batch.text_target != IGNORE
+    batch = replace(batch, text_target=(answers.cumsum(dim=1) > 0).long())  # 1 from `<assistant>` on
+    read = kept_steps(batch, batch.mask if batch.elapsed is None else batch.mask & (batch.elapsed <= 1))
+    last = torch.zeros_like(read.mask[:, :1])
+    following = torch.where(torch.cat([read.mask[:, 1:], last], dim=1), read.text.roll(-1, dims=1), end)  # (B, W)
+    answers = (read.text_target == 1) & read.mask
+    codes = read.codes
     if codes is not None:
-        codes = codes.masked_fill((modality == Modality.SPOKEN_ANSWER)[..., None], silence)  # (B, W, Q)
-    return Batch(text, following.masked_fill(~answers, IGNORE), codes, None, modality.masked_fill(~real, int(Modality.PADDING)),
-                 take(batch.frames), take(batch.frame_mask), None)
+        codes = codes.masked_fill((read.modality == Modality.SPOKEN_ANSWER)[..., None], silence)  # (B, W, Q)
+    return replace(read, text_target=following.masked_fill(~answers, IGNORE), codes=codes, code_target=None, elapsed=None)
 
 
 def think_and_speak(text_model: DeepTalkModel) -> ThinkAndSpeak:
@@ -115,6 +185,17 @@ def think_and_speak(text_model: DeepTalkModel) -> ThinkAndSpeak:
 
 
 # ---- talking -----------------------------------------------------------------------------------------------------------
+
+
+class Unmarked(ExampleBuilder):
+    """Prompts as both modules know them: what was heard stands where a written question would, with nothing around it."""
+
+    def heard_prompt(self, frames: torch.Tensor, trigger: AudioToken = AudioToken.PAD) -> Example:
+        """A spoken question, from the ear's frames (N, ear width), without its marks."""
+        marked = super().heard_prompt(frames, trigger)
+        kept = [0, *range(2, len(frames) + 2), len(marked) - 1]
+        text, target, modality = ([row[step] for step in kept] for row in (marked.text, marked.text_target, marked.modality))
+        return replace(marked, text=text, text_target=target, modality=modality, codes=marked.codes[kept], frame_start=1)
 
 
 @torch.no_grad()
@@ -161,14 +242,16 @@ class ThinkerTalker(ScriptedDecoder):
 
 
 def measure_modular(recipe: Recipe, model: WithTalker, tools: Tools, spoken: dict[str, SpokenSet]) -> dict:
-    """The usual metrics, with answers spoken by the talker."""
-    return measure_pair(recipe, model, tools, spoken, ExampleBuilder(model.config, recipe.tokenizer), ThinkerTalker)
+    """The usual metrics, with answers spoken by the talker; the transcript is the ear's own."""
+    return heard_by_the_ear(measure_pair(recipe, model, tools, spoken, Unmarked(model.config, recipe.tokenizer), ThinkerTalker))
 
 
 MODULAR = replace(
     ALIGNED, name="modular", changes="the language model is frozen; a talker beside it reads its hidden states and speaks",
     stages=stages, select=None, prepare=with_talker, loss=think_and_speak, measure=measure_modular, declared=(
         "text tokens: only those beside speech; the frozen language model needs none, so its text drop is 0 by construction",
-        "parameters: a talker more, which alone learns besides the adapter and the marks of heard speech",
+        "parameters: a talker more, which alone learns besides the adapter and the triggers",
+        "hearing: the adapter begins as loud as a word, nothing marks what was heard, and `recognise` teaches word embeddings",
+        "recognition: the frozen model writes no questions down; the transcript that is measured is the ear's",
         "first audio: `prefill` holds the whole answer of the thinker",
         "speaking: words that are given are not answered by the thinker but handed through it"))

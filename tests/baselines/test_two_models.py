@@ -9,7 +9,17 @@ import torch
 
 from minideeptalk.baselines.cascade import CASCADE, Cascade, Transcripts, with_synthesiser
 from minideeptalk.baselines.experts_apart import EXPERTS_APART, groups
-from minideeptalk.baselines.modular import MODULAR, ThinkerTalker, as_written, talker_output, with_talker
+from minideeptalk.baselines.modular import (
+    MODULAR,
+    ThinkerTalker,
+    Unmarked,
+    as_written,
+    heard_loss,
+    talker_output,
+    think_and_speak,
+    with_talker,
+    without_marks,
+)
 from minideeptalk.baselines.talkers import words_to_say
 from minideeptalk.config import EvaluationConfig, size_config
 from minideeptalk.experts import Selection, find_experts
@@ -65,7 +75,7 @@ def test_the_text_model_keeps_every_byte_while_the_talker_learns(tiny, tmp_path,
 def test_the_modular_adapter_learns_to_hear_and_all_that_learns_is_counted(tiny, tmp_path):
     made, model = trained(tiny, tmp_path, MODULAR)
     assert run._trainable(model, MODULAR.stages(tiny.size()), made.parts.budget) >= made.parts.budget["3"]["trainable"]
-    before = load_stage(tmp_path, "1-align").adapter.state_dict()
+    before = load_stage(tmp_path, "0-pretrain").adapter.state_dict()
     assert not any(torch.equal(value, before[name]) for name, value in model.adapter.state_dict().items())
 
 
@@ -86,6 +96,49 @@ def test_a_new_talker_knows_the_words_and_does_not_mind_the_states_yet(tiny):
     states = torch.randn(*batch.text.shape, 16)
     beside = talker(**batch.model_inputs() | {"frames": states, "frame_mask": batch.mask}, real=batch.mask).hidden
     assert torch.equal(beside, model(**batch.model_inputs(), real=batch.mask).hidden)
+
+
+# ---- the frozen thinker hears --------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_what_is_heard_begins_about_as_loud_as_a_word_and_not_far_louder(tiny):
+    model, frames = tiny.model(), torch.randn(500, 6)
+    word = model.embedding.text.weight.std()
+    louder = [7 * adapter(frames).std() / word for adapter in (with_talker(model, None).adapter, model.adapter)]
+    assert 0.2 < louder[0] < 2 and louder[1] > 20
+
+
+def test_nothing_encloses_what_was_heard(tiny):
+    marked, plain = tiny.builder(), Unmarked(tiny.config(), tiny.tokenizer)
+    examples = [[builder.answer_aloud(tiny.frames(3), tiny.answer()), builder.recognise(tiny.frames(5), ("say", "red")),
+                 builder.chat(("say", "red"), ("red",))] for builder in (marked, plain)]
+    found, wanted = without_marks(collate(examples[0], marked.silence)), collate(examples[1], marked.silence)
+    assert torch.equal(found.mask, wanted.mask) and found.mask.sum() == collate(examples[0], marked.silence).mask.sum() - 4
+    for name in ("text", "text_target", "codes", "code_target", "frames", "frame_mask", "elapsed"):
+        assert torch.equal(getattr(found, name)[found.mask], getattr(wanted, name)[found.mask]), name
+    written = collate(examples[0][2:], marked.silence)
+    assert without_marks(written) is written
+
+
+def test_the_adapter_is_taught_the_words_of_what_was_to_be_written_down(tiny):
+    model, builder = with_talker(tiny.model(), None), tiny.builder()
+    words = tiny.tokenizer.encode(("say", "red", "cat"))
+    read = as_written(without_marks(collate([builder.recognise(tiny.frames(3), ("say", "red", "cat")), builder.recognise(
+        tiny.frames(5), ("say", "red")), builder.answer_in_text(tiny.frames(4), ("leo",))], builder.silence)), builder.end, builder.silence)
+    assert heard_loss(model, read) > 0.5
+    table = model.embedding.text.weight.detach()
+    given = (table[words] - table[builder.audio]) / 7  # what makes a heard step equal to a written one
+    model.adapter.forward = lambda frames: given  # three frames: those of the example whose words the ear found, and no others
+    assert heard_loss(model, read) < 1e-6
+
+
+def test_writing_a_question_down_is_no_task_of_the_frozen_thinker(tiny):
+    model, builder = with_talker(tiny.model(), None), tiny.builder()
+    heard, asked = builder.recognise(tiny.frames(3), ("say", "red", "cat")), builder.answer_in_text(tiny.frames(4), ("leo",))
+    alone, both, without = (think_and_speak(None)(model, collate(rows, builder.silence)).text for rows in ([heard], [heard, asked], [asked]))
+    assert alone == 0 and without > 0
+    torch.testing.assert_close(both, without)
 
 
 # ---- words pass from one to the other ------------------------------------------------------------------------------------
@@ -150,7 +203,7 @@ def test_the_thinker_reads_a_spoken_answer_as_if_it_were_written(tiny):
 @torch.no_grad()
 def test_what_the_talker_says_step_by_step_is_what_its_training_would_predict(tiny):
     """The thinker's states stand beside the same words in training and when talking."""
-    model, builder = with_talker(tiny.model(), None), tiny.builder()
+    model, builder = with_talker(tiny.model(), None), Unmarked(tiny.config(), tiny.tokenizer)
     model.talker.audio_heads.projection.weight.view(7, -1, 16)[0, 8 + AudioToken.EOA] = 0.0  # an answer of some length
     for number, answer in enumerate(speak(model, builder, heard_prompts(builder, tiny), max_frames=8, decoder=ThinkerTalker)):
         said = SimpleNamespace(words=builder.tokenizer.encode(answer.words), codes=answer.codes, starts=answer.starts)
