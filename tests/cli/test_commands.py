@@ -10,7 +10,7 @@ import pytest
 from minideeptalk.cli import main
 from minideeptalk.records import read_record
 
-COMMANDS = (("doctor",), ("demo",), ("train",), ("evaluate",), ("talk",), ("dpo",), ("profile",), ("record", "show"), ("bench",))
+COMMANDS = (("doctor",), ("demo",), ("train",), ("evaluate",), ("talk",), ("dpo",), ("profile",), ("explain",), ("record", "show"), ("bench",))
 
 
 @pytest.fixture
