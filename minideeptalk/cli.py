@@ -63,11 +63,12 @@ def evaluate(args) -> int:
 
 def talk(args) -> int:
     """Ask one question; a question that was not understood is an answer, not an error."""
+    from minideeptalk.baselines.talking import open_run
     from minideeptalk.inference.sampling import Sampling
     from minideeptalk.inference.talk import ask
 
     sampling = Sampling(args.temperature, args.top_k, args.top_p, args.repetition_penalty, args.seed)
-    reply = ask(args.run, args.audio, args.text, args.out, sampling, args.mirror, args.stage, not args.one_row)
+    reply = ask(args.run, args.audio, args.text, args.out, sampling, args.mirror, args.stage, not args.one_row, open_run)
     if args.json:
         print(json.dumps(reply, indent=1))
     else:

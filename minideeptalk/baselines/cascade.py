@@ -11,19 +11,22 @@ from dataclasses import replace
 
 import torch
 
-from minideeptalk.baselines.talkers import ScriptedDecoder, WithTalker, heard_by_the_ear, measure_pair, words_to_say
+from minideeptalk.baselines.talkers import ScriptedDecoder, WithTalker, measure_pair, pair_talker, words_to_say
+from minideeptalk.codec import PyramidCodec
 from minideeptalk.config import STYLES, SizeConfig
 from minideeptalk.experts import Selection
 from minideeptalk.hearing.ear import Ear
 from minideeptalk.inference.decoding import answer_in_text
 from minideeptalk.inference.sampling import Sampling
-from minideeptalk.model import AudioToken, DeepTalkModel
+from minideeptalk.inference.talker import Talker
+from minideeptalk.model import AudioToken, DeepTalkConfig, DeepTalkModel
 from minideeptalk.tasks import Batch, Example, ExampleBuilder, SpokenSet
 from minideeptalk.training.arm import ALIGNED
 from minideeptalk.training.losses import LossParts, batch_loss
 from minideeptalk.training.preparation import Tools
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.stages import Stage, merged, speech_stages
+from minideeptalk.world import Tokenizer
 
 LONGER = 1.15
 """Speech tokens of an example of `speak` over those of the recipe's mean spoken example, on the training set of `nano`."""
@@ -56,8 +59,8 @@ class Transcripts(ExampleBuilder):
     A frame is the mean of hidden states that the ear read as one word, and its word head is linear: the mean reads the same.
     """
 
-    def __init__(self, recipe: Recipe, model: DeepTalkModel, ear: Ear):
-        super().__init__(model.config, recipe.tokenizer)
+    def __init__(self, config: DeepTalkConfig, tokenizer: Tokenizer, ear: Ear):
+        super().__init__(config, tokenizer)
         self.ear = ear
 
     @torch.no_grad()
@@ -81,9 +84,14 @@ class Cascade(ScriptedDecoder):
         super().__init__(model.talker, builder, read, texts, sampling, max_frames)
 
 
+def cascade_talker(model: WithTalker, ear: Ear, codec: PyramidCodec) -> Talker:
+    """The cascade as a conversation partner."""
+    return pair_talker(model, ear, codec, Transcripts(model.config, Tokenizer(), ear), Cascade)
+
+
 def measure_cascade(recipe: Recipe, model: WithTalker, tools: Tools, spoken: dict[str, SpokenSet]) -> dict:
-    """The usual metrics; the transcript is the ear's own, and asked for a style the cascade can only guess the commonest."""
-    metrics = heard_by_the_ear(measure_pair(recipe, model, tools, spoken, Transcripts(recipe, model, tools.ear), Cascade))
+    """The usual metrics; asked for a style the cascade can only guess the commonest."""
+    metrics = measure_pair(recipe, tools, spoken, cascade_talker(model, tools.ear, tools.codec))
     metrics["style_accuracy"]["recognised"] = 1 / len(STYLES)
     return metrics
 

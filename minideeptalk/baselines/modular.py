@@ -14,11 +14,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from minideeptalk.baselines.talkers import ScriptedDecoder, WithTalker, heard_by_the_ear, measure_pair, words_to_say
+from minideeptalk.baselines.talkers import ScriptedDecoder, WithTalker, measure_pair, pair_talker, words_to_say
+from minideeptalk.codec import PyramidCodec
 from minideeptalk.config import SizeConfig
 from minideeptalk.experts import Modality, Selection
+from minideeptalk.hearing.ear import Ear
 from minideeptalk.inference.memory import Memory, left_padded
 from minideeptalk.inference.sampling import Sampling
+from minideeptalk.inference.talker import Talker
 from minideeptalk.model import Adapter, AudioToken, DeepTalkConfig, DeepTalkModel, DeepTalkOutput, word_positions
 from minideeptalk.tasks import IGNORE, Batch, Example, ExampleBuilder, SpokenSet
 from minideeptalk.training.arm import ALIGNED
@@ -241,9 +244,14 @@ class ThinkerTalker(ScriptedDecoder):
         return super()._read()
 
 
+def modular_talker(model: WithTalker, ear: Ear, codec: PyramidCodec) -> Talker:
+    """Thinker and talker as one conversation partner."""
+    return pair_talker(model, ear, codec, Unmarked(model.config, Tokenizer()), ThinkerTalker)
+
+
 def measure_modular(recipe: Recipe, model: WithTalker, tools: Tools, spoken: dict[str, SpokenSet]) -> dict:
-    """The usual metrics, with answers spoken by the talker; the transcript is the ear's own."""
-    return heard_by_the_ear(measure_pair(recipe, model, tools, spoken, Unmarked(model.config, recipe.tokenizer), ThinkerTalker))
+    """The usual metrics, with answers spoken by the talker."""
+    return measure_pair(recipe, tools, spoken, modular_talker(model, tools.ear, tools.codec))
 
 
 MODULAR = replace(

@@ -9,6 +9,8 @@ from itertools import zip_longest
 
 import torch
 
+from minideeptalk.codec import PyramidCodec
+from minideeptalk.hearing.ear import Ear
 from minideeptalk.inference.decoding import SpokenDecoder
 from minideeptalk.inference.sampling import Sampling
 from minideeptalk.inference.talker import Talker
@@ -69,16 +71,19 @@ def words_to_say(builder: ExampleBuilder, prompt: Example) -> list[str] | None:
     return builder.tokenizer.decode(prompt.text[2:-1]) if asks else None
 
 
-def measure_pair(recipe: Recipe, model: WithTalker, tools: Tools, spoken: dict[str, SpokenSet], builder: ExampleBuilder,
-                 decoder: type[SpokenDecoder]) -> dict:
-    """`run.measure` of two models: the same examiners, with the prompts and the decoder of the rival."""
-    talker = Talker(model, tools.ear, tools.codec)
+def pair_talker(model: WithTalker, ear: Ear, codec: PyramidCodec, builder: ExampleBuilder, decoder: type[SpokenDecoder]) -> Talker:
+    """Two models as one conversation partner: prompts made and answers spoken in the rival's way."""
+    talker = Talker(model, ear, codec)
     talker.builder, talker.decoder = builder, decoder
-    return measure(recipe, model, tools, spoken, talker, decoder)
+    return talker
 
 
-def heard_by_the_ear(metrics: dict) -> dict:
-    """The metrics with the ear's own transcripts as those of the system: a text model that stays as it is writes none."""
+def measure_pair(recipe: Recipe, tools: Tools, spoken: dict[str, SpokenSet], talker: Talker) -> dict:
+    """`run.measure` of two models, by the same examiners.
+
+    A text model that stays as it is writes no questions down, so the ear's transcripts count as those of the system.
+    """
+    metrics = measure(recipe, talker.model, tools, spoken, talker, talker.decoder)
     for found in (metrics, metrics["extra"]["held_out_voice"]):
         found["asr_wer"] = found["ear_wer"]
     return metrics

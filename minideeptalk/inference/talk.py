@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from json import JSONDecodeError
 from pathlib import Path
@@ -63,8 +64,12 @@ def talk(talker: Talker, audio: Path | str | None = None, text: str | None = Non
 
 
 def ask(folder: Path | str, audio: Path | str | None = None, text: str | None = None, out: Path | str | None = None,
-        sampling: Sampling = Sampling(), mirror: bool = False, stage: str = "3-joint", parallel: bool = True) -> dict:
+        sampling: Sampling = Sampling(), mirror: bool = False, stage: str = "3-joint", parallel: bool = True,
+        opener: Callable[[Path | str, str, bool], Talker] = open_talker) -> dict:
     """`talk` to the model of a stage of the run in `folder`; bad audio is told before the model is opened.
+
+    Args:
+        opener: what opens the run, for runs that are not one model (`baselines.talking.open_run`).
 
     Raises:
         LearnerError: also for a folder without a finished run, or a damaged checkpoint.
@@ -81,4 +86,4 @@ def ask(folder: Path | str, audio: Path | str | None = None, text: str | None = 
         raise LearnerError("a name that ends with .wav or .flac", str(out))
     if (audio is None) == (text is None):
         raise LearnerError("one question: --audio FILE or --text WORDS", "both" if audio else "none")
-    return talk(open_talker(folder, stage, parallel), audio, text, out, sampling, mirror)
+    return talk(opener(folder, stage, parallel), audio, text, out, sampling, mirror)

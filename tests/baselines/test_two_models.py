@@ -1,5 +1,6 @@
 """Rivals of two models: the text model stays as it is, words pass from one to the other, and both are measured like any arm."""
 
+import json
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -21,7 +22,10 @@ from minideeptalk.baselines.modular import (
     without_marks,
 )
 from minideeptalk.baselines.talkers import words_to_say
-from minideeptalk.config import EvaluationConfig, size_config
+from minideeptalk.baselines.talking import open_run
+from minideeptalk.cli import main
+from minideeptalk.codec import PyramidCodec
+from minideeptalk.config import CodecConfig, EvaluationConfig, size_config
 from minideeptalk.experts import Selection, find_experts
 from minideeptalk.experts.partition import BACKBONE, parameters_of
 from minideeptalk.hearing.ear import Ear
@@ -29,6 +33,7 @@ from minideeptalk.inference.decoding import answer_in_text, speak
 from minideeptalk.model import AudioToken
 from minideeptalk.model.checkpoints import load_stage
 from minideeptalk.records import validate
+from minideeptalk.speech.files import write_audio
 from minideeptalk.speech.voices import HELD_OUT_VOICE
 from minideeptalk.tasks import SpokenSet, collate
 from minideeptalk.teaching.samples import shipped_run
@@ -148,7 +153,7 @@ def test_what_the_ear_read_can_be_read_again_from_its_frames(tiny):
     torch.manual_seed(0)
     ear = Ear(("red", "cat", "box", "hat"), replace(size_config("nano").ear, width=8, layers=1)).freeze()
     heard = ear.listen([torch.randn(120, 80), torch.randn(90, 80)])
-    builder = Transcripts(SimpleNamespace(tokenizer=tiny.tokenizer), tiny.model(), ear)
+    builder = Transcripts(tiny.config(), tiny.tokenizer, ear)
     assert all(len(one.words) > 2 for one in heard)
     for one in heard:
         assert builder.heard_prompt(one.frames, AudioToken.MIRROR).text == builder.text_prompt(one.words).text
@@ -176,7 +181,7 @@ def test_the_words_of_a_spoken_answer_are_the_text_models_own(tiny, prepare, dec
 def test_a_cascade_cannot_tell_how_a_question_was_said(tiny):
     model, builder = with_synthesiser(tiny.model(), None), tiny.builder()
     ear = Ear(tiny.words, replace(size_config("nano").ear, width=6, heads=2)).freeze()
-    transcripts = Transcripts(SimpleNamespace(tokenizer=tiny.tokenizer), model, ear)
+    transcripts = Transcripts(tiny.config(), tiny.tokenizer, ear)
     plain, mirrored = ([transcripts.heard_prompt(tiny.frames(4), trigger)] for trigger in (AudioToken.ANSWER, AudioToken.MIRROR))
     one, other = (speak(model, builder, prompt, max_frames=6, decoder=Cascade)[0] for prompt in (plain, mirrored))
     assert torch.equal(one.codes, other.codes) and one.words == other.words and len(one.words) > 1
@@ -216,6 +221,34 @@ def test_what_the_talker_says_step_by_step_is_what_its_training_would_predict(ti
         wanted = batch.code_target[0, :, 0] != -100  # (T,)
         predicted = model.talker.audio_logits(hidden[0, wanted])[..., :8].argmax(dim=-1)  # (F + 1, Q)
         assert len(said.codes) > 4 and torch.equal(predicted[:-1], said.codes)
+
+
+# ---- anybody may talk to them ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arm", [CASCADE, MODULAR], ids=lambda arm: arm.name)
+def test_a_finished_run_of_two_models_can_be_talked_to(tiny, tmp_path, arm, capsys):
+    trained(tiny, tmp_path, arm)
+    ear = Ear(tiny.words, replace(size_config("nano").ear, width=6, heads=2))
+    ear.threshold.fill_(0.0)
+    ear.save(tmp_path / "ear")
+    PyramidCodec.fit([torch.randn(200, 80)], CodecConfig(codebook_size=8, iterations=1)).save(tmp_path / "codec")
+    (tmp_path / "config.json").write_text(json.dumps({"size": "nano", "seed": 0, "arm": arm.name, "scratch": True}))
+    assert open_run(tmp_path).decoder is {CASCADE: Cascade, MODULAR: ThinkerTalker}[arm]
+    noise = write_audio(tmp_path / "question.wav", torch.rand(24_000).sub(0.5).numpy())
+    assert main(["talk", str(tmp_path), "--audio", str(noise), "--out", str(tmp_path / "answer.wav"), "--json"]) == 0
+    reply = json.loads(capsys.readouterr().out)
+    assert reply["understood"] and reply["heard"] and reply["first_audio_ms"]["prefill"] > 0
+    assert main(["talk", str(tmp_path), "--text", "say red cat"]) == 0
+    assert main(["talk", str(tmp_path), "--text", "say red cat", "--stage", "4-dpo"]) == 2
+    assert "leave --stage away" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arm", [CASCADE, MODULAR], ids=lambda arm: arm.name)
+def test_a_run_of_two_models_that_is_not_finished_says_so(tmp_path, arm, capsys):
+    (tmp_path / "config.json").write_text(json.dumps({"size": "nano", "seed": 0, "arm": arm.name, "scratch": True}))
+    assert main(["talk", str(tmp_path), "--text", "say red cat"]) == 2
+    assert "--resume" in capsys.readouterr().err
 
 
 # ---- budgets ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,47 @@
+"""A finished run of any arm as a conversation partner: one model, or the two of a rival (chapter 13)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minideeptalk.baselines.arms import find_arm
+from minideeptalk.baselines.cascade import CASCADE, cascade_talker
+from minideeptalk.baselines.modular import MODULAR, modular_talker
+from minideeptalk.codec import PyramidCodec
+from minideeptalk.config import size_config
+from minideeptalk.errors import LearnerError
+from minideeptalk.hearing.ear import Ear
+from minideeptalk.inference.talk import damage_explained, open_talker
+from minideeptalk.inference.talker import Talker
+from minideeptalk.model.checkpoints import has_stage
+from minideeptalk.training.folders import SETTINGS, RunSettings
+from minideeptalk.training.recipe import Recipe
+
+PAIRS = {CASCADE.name: cascade_talker, MODULAR.name: modular_talker}
+"""The arms of two models, and what makes a conversation partner of them."""
+LAST = "3-joint"
+
+
+def open_run(folder: Path | str, stage: str = LAST, parallel: bool = True) -> Talker:
+    """`inference.talk.open_talker` for a run of any arm.
+
+    Args:
+        stage, parallel: as there; a rival of two models has one finished stage, and finds its words before it speaks anyhow.
+
+    Raises:
+        LearnerError: for a folder without a finished run, a damaged checkpoint, or another stage of a rival of two models.
+    """
+    folder = Path(folder)
+    settings = RunSettings.read(folder) if any((folder / name).is_file() for name in (SETTINGS, "record.json")) else RunSettings()
+    if settings.arm not in PAIRS:
+        return open_talker(folder, stage, parallel)
+    if stage != LAST:
+        raise LearnerError(f"the finished {settings.arm}", f"--stage {stage}", "a rival of two models has no other stage to talk to",
+                           "leave --stage away")
+    recipe = Recipe(size_config(settings.size), folder, settings.seed, find_arm(settings.arm), None, progress=False)
+    last = recipe.arm.stages(recipe.size)[-1].name
+    if not has_stage(folder, last):
+        raise LearnerError(f"a run with stages/{last}", str(folder), "training has not reached this stage",
+                           f"minideeptalk train --resume --out {folder}")
+    with damage_explained(folder):
+        return PAIRS[settings.arm](recipe.finished_model(), Ear.load(folder / "ear"), PyramidCodec.load(folder / "codec"))
