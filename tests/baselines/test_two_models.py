@@ -21,6 +21,7 @@ from minideeptalk.baselines.modular import (
     with_talker,
     without_marks,
 )
+from minideeptalk.baselines.style_study import PLACES, style_finding
 from minideeptalk.baselines.talkers import words_to_say
 from minideeptalk.baselines.talking import open_run
 from minideeptalk.cli import main
@@ -324,5 +325,22 @@ def test_a_run_ends_in_a_record_that_holds(tiny, tmp_path, monkeypatch, arm):
     metrics = record["metrics"]
     assert record["arm"] == arm.name and record["budget"]["declared"] == list(arm.declared)
     assert metrics["first_audio_ms"]["p50"] > 0
+    if arm is EXPERTS_APART:
+        return
+    assert metrics["asr_wer"] == metrics["ear_wer"]
+    for split in ("train", "test"):
+        invented(tiny, split).save(tmp_path / "spoken" / split)
+    tools.save(tmp_path)
+    check_style(style_finding([tmp_path], probe_items=7), arm)
+    assert arm is MODULAR or metrics["style_accuracy"]["recognised"] == 0.25
+
+
+def check_style(found, arm):
+    """The finding of one tiny run: every question counted once, and a cascade that cannot tell one style from another."""
+    (shown,) = found["result"]["runs"]
+    assert shown["items"] == 7 and shown["reads_words_only"] is (arm is CASCADE)
+    assert sum(map(sum, shown["named"])) == sum(map(sum, shown["mirrored"])) == 7
+    assert set(shown["probes"]) == set(PLACES) and len(shown["examples"]) == 4
+    heard = {example["heard"]: example["codes"] for example in shown["examples"]}
     if arm is CASCADE:
-        assert metrics["asr_wer"] == metrics["ear_wer"] and metrics["style_accuracy"]["recognised"] == 0.25
+        assert all(example["codes"] == heard[example["heard"]] for example in shown["examples"])
