@@ -71,11 +71,14 @@ class PreferenceLoss:
         with torch.no_grad():
             self.reference.to(output.hidden.device)
             reference = stream_scores(self.reference, self.reference(**inputs).hidden, batch.code_target)
-        audio, margins = preference_losses(stream_scores(model, output.hidden, batch.code_target), reference, self.beta)
+        scores = stream_scores(model, output.hidden, batch.code_target)  # (2 P, Q)
+        audio, margins = preference_losses(scores, reference, self.beta)
         pairs = len(batch.text) // 2
         text = text_loss(model, output.hidden[:pairs], batch.text_target[:pairs])
         spread = model.balance_loss(output.routing, batch.mask)
         total = audio.mean() + text_weight * text + (model.config.balance_weight if balance else 0.0) * spread
         preferred = margins.detach().sum(dim=1)  # (P,)
-        return LossParts(total, text, audio, spread, {"preference_accuracy": float((preferred > 0).float().mean()),
-                                                      "preference_margin": float(preferred.mean())})
+        chosen, rejected = (scores.detach() - reference).sum(dim=1).chunk(2)  # (P,) nats gained since the reference
+        return LossParts(total, text, audio, spread, {
+            "preference_accuracy": float((preferred > 0).float().mean()), "preference_margin": float(preferred.mean()),
+            "preference_chosen": float(chosen.mean()), "preference_rejected": float(rejected.mean())})

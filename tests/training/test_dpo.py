@@ -66,6 +66,15 @@ def test_before_any_update_there_is_no_preference(tiny):
     parts = PreferenceLoss(model)(model, pairs_batch(tiny, builder)[0])
     torch.testing.assert_close(parts.audio.detach(), torch.full((7,), math.log(2.0)), atol=1e-4, rtol=0)
     assert parts.more["preference_margin"] == pytest.approx(0.0, abs=1e-4)
+    assert parts.more["preference_chosen"] == pytest.approx(0.0, abs=1e-3) == parts.more["preference_rejected"]
+
+
+def test_the_nats_that_takes_gained_are_those_of_the_margin(tiny):
+    builder = tiny.builder()
+    model, before = (tiny.model(seed).eval() for seed in (0, 1))
+    more = PreferenceLoss(before, beta=0.3)(model, pairs_batch(tiny, builder)[0]).more
+    assert more["preference_margin"] == pytest.approx(0.3 * (more["preference_chosen"] - more["preference_rejected"]), rel=1e-3)
+    assert abs(more["preference_chosen"]) > 1e-2
 
 
 def test_the_gradient_lifts_the_chosen_take_and_lowers_the_rejected_one():
