@@ -59,8 +59,18 @@ def family(spoken: SpokenSet, builder: ExampleBuilder) -> Material:
     return Material.of_prompts([builder.heard_prompt(q.frames) for q in asked], [q.item.family for q in asked])
 
 
-def next_word(spoken: SpokenSet, builder: ExampleBuilder) -> Material:
-    """The word that will be said next, at the step where the one before it begins to sound; one place in each reply."""
+def next_word_ahead(spoken: SpokenSet, builder: ExampleBuilder) -> Material:
+    """The word that will be said next, where the one before it begins to sound."""
+    return _next_words(spoken, builder, lambda starts, place: starts[place])
+
+
+def next_word_due(spoken: SpokenSet, builder: ExampleBuilder) -> Material:
+    """The word that will be said next, at the last step of the one before it, where it has to be found."""
+    return _next_words(spoken, builder, lambda starts, place: starts[place + 1] - 1)
+
+
+def _next_words(spoken: SpokenSet, builder: ExampleBuilder, frame: Callable[[Sequence[int], int], int]) -> Material:
+    """One place in each reply of two words or more; `frame(starts, place)` is the codec frame that the step reads the word of."""
     rng = random.Random(0)
     examples, steps, labels = [], [], []
     for reply in spoken.replies:
@@ -68,13 +78,14 @@ def next_word(spoken: SpokenSet, builder: ExampleBuilder) -> Material:
             place = rng.randrange(len(reply.words) - 1)
             answer = SpokenAnswer(tuple(builder.tokenizer.encode(reply.words)), reply.codes, reply.starts)
             examples.append(builder.speak(reply.words, reply.style, answer))
-            steps.append(len(builder.say_prompt(reply.words, reply.style)) + reply.starts[place])
+            steps.append(len(builder.say_prompt(reply.words, reply.style)) + frame(reply.starts, place))
             labels.append(reply.words[place + 1])
     return Material(examples, steps, labels)
 
 
 QUESTIONS: dict[str, Callable[[SpokenSet, ExampleBuilder], Material]] = {
-    "style, asked for": style_asked, "style, not asked for": style_not_asked, "skill": family, "next word": next_word}
+    "style, asked for": style_asked, "style, not asked for": style_not_asked, "skill": family,
+    "next word, ahead": next_word_ahead, "next word, when due": next_word_due}
 """What is looked for, and the examples in which it is."""
 
 

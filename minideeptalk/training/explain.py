@@ -13,10 +13,11 @@ from minideeptalk.config import size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.evaluation.drift import weight_drift
 from minideeptalk.evaluation.kept import kept_of, mean_kept
-from minideeptalk.evaluation.knock_out import NOTHING, Exam, knock_out
+from minideeptalk.evaluation.knock_out import Exam, knock_out
 from minideeptalk.evaluation.load_shift import load_distances, load_shifts
 from minideeptalk.evaluation.probes import probe_model
 from minideeptalk.evaluation.spoken import Examiners
+from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.evaluation.within_frame import read_frames, within_frame
 from minideeptalk.experts import Selection
 from minideeptalk.inference.talk import damage_explained
@@ -44,7 +45,7 @@ class Depth:
     text_items: int = 200
     questions: int = 100
     answers: int = 100
-    draws: int = 3
+    draws: int = 5
     probed: int = 2000
     replies: int = 1500
 
@@ -76,7 +77,7 @@ def explain_run(folder: Path | str, find_arm: Callable[[str], Arm], depth: Depth
         spoken = recipe.spoken(tools)
     say("knocked-out experts")
     result = {"run": {name: record[name] for name in ("arm", "seed", "commit", "date")}, "covered": list(recipe.size.world.covered),
-              **_knocked_out(recipe, list(models.values())[-1], selection, tools, spoken["test"], depth, seed)}
+              **_knocked_out(recipe, models, selection, tools, spoken["test"], depth, seed)}
     say("weights and loads")
     result |= {"drift": weight_drift(models, selection), "load_distance": load_distances(record["loads"]),
                "load_shift": load_shifts(record["loads"])}
@@ -106,14 +107,16 @@ def _stages(recipe: Recipe) -> dict[str, DeepTalkModel]:
     return models
 
 
-def _knocked_out(recipe: Recipe, model: DeepTalkModel, selection: Selection, tools: Tools, spoken: SpokenSet, depth: Depth, seed: int) -> dict:
-    """Rows of `knock_out` with the share of each text skill that is left, and what guessing scores."""
-    examiners = Examiners(tools.codec, tools.judge, tools.style_judge)
-    exam = Exam(ExampleBuilder(model.config, recipe.tokenizer), examiners, spoken, depth.text_items, depth.questions, depth.answers)
-    rows = knock_out(model, exam, selection, depth.draws, seed)
-    whole = next(row for row in rows if row["closed"] == NOTHING)["text_accuracy"]
+def _knocked_out(recipe: Recipe, models: dict[str, DeepTalkModel], selection: Selection, tools: Tools, spoken: SpokenSet, depth: Depth,
+                 seed: int) -> dict:
+    """Rows of `knock_out` with the share of each text skill of stage 0 that is there, and what guessing scores."""
+    first, last = (list(models.values())[place] for place in (0, -1))
+    builder, examiners = ExampleBuilder(last.config, recipe.tokenizer), Examiners(tools.codec, tools.judge, tools.style_judge)
+    exam = Exam(builder, examiners, spoken, depth.text_items, depth.questions, depth.answers)
+    before = text_accuracy(first, builder, "test", depth.text_items)
+    rows = [row | {"kept": kept_of(before, row["text_accuracy"])} for row in knock_out(last, exam, selection, depth.draws, seed)]
     asked = [FAMILIES[question.item.family].chance for question in exam.asked]
-    return {"knock_out": [row | {"kept": kept_of(whole, row["text_accuracy"])} for row in rows],
+    return {"text_before": before, "knock_out": rows,
             "chance": {"text_accuracy": {name: family.chance for name, family in FAMILIES.items()}, "spoken_qa": sum(asked) / len(asked)}}
 
 

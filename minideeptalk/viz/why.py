@@ -34,7 +34,7 @@ def conditions(record: Mapping) -> dict[str, list[Mapping]]:
 
 
 def kept(record: Mapping, row: Mapping, group: str) -> float:
-    """Mean share of the learnt text skills that is left: of `all`, of the `covered` or of the `uncovered` ones."""
+    """Mean share of the text skills of stage 0 that is left: of `all`, of the `covered` or of the `uncovered` ones."""
     covered = record["result"]["covered"]
     values = [value for family, value in row["kept"].items() if group == "all" or (family in covered) is (group == "covered")]
     return sum(values) / len(values)
@@ -47,7 +47,10 @@ def abilities_of(record: Mapping, row: Mapping) -> dict[str, float]:
 
 
 def knock_out_figure(record: Mapping) -> go.Figure:
-    """Bars of every ability with experts closed at test time; a draw's bar is the mean, its whisker reaches from the worst to the best draw."""
+    """Bars of every ability with experts closed at test time; of draws the mean, with a whisker from the worst to the best.
+
+    Text is what is left of the text model of stage 0, before it learnt to speak.
+    """
     figure, told = go.Figure(), []
     for (name, rows), (colour, pattern) in zip(conditions(record).items(), LOOKS):
         found = [abilities_of(record, row) for row in rows]

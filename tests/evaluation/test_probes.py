@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from minideeptalk.evaluation.probes import QUESTIONS, Material, fit_probe, hidden_states, next_word, probe, probe_model, style_asked
+from minideeptalk.evaluation.probes import (
+    QUESTIONS,
+    Material,
+    fit_probe,
+    hidden_states,
+    next_word_ahead,
+    next_word_due,
+    probe,
+    probe_model,
+    style_asked,
+)
 from minideeptalk.speech.voices import HELD_OUT_VOICE
 from minideeptalk.tasks import collate
 
@@ -39,7 +49,7 @@ def test_a_probe_does_not_care_for_the_scale_of_its_states():
 
 def test_states_are_those_of_the_model_layer_by_layer(tiny):
     model, builder = tiny.model().eval(), tiny.builder()
-    material = next_word(tiny.spoken_set(), builder)
+    material = next_word_ahead(tiny.spoken_set(), builder)
     states = hidden_states(model, builder, material, batch_size=5)
     assert states.shape == (4, len(material.labels), 16)
     with torch.no_grad():
@@ -49,14 +59,13 @@ def test_states_are_those_of_the_model_layer_by_layer(tiny):
     assert not any(module._forward_hooks for module in model.modules())
 
 
-def test_the_next_word_is_asked_where_the_one_before_it_begins_to_sound(tiny):
+def test_the_next_word_is_asked_where_the_one_before_it_begins_and_where_it_is_due(tiny):
     builder = tiny.builder()
-    material = next_word(tiny.spoken_set(), builder)
-    for example, step, label in zip(material.examples, material.steps, material.labels):
-        assert example.elapsed[step] == 1
-        said = builder.tokenizer.decode(example.text)
-        following = [word for word, place in zip(said[step:], example.elapsed[step:]) if place == 1][1]
-        assert following == label
+    ahead, due = (make(tiny.spoken_set(), builder) for make in (next_word_ahead, next_word_due))
+    assert ahead.labels == due.labels
+    for example, begins, ends, label in zip(ahead.examples, ahead.steps, due.steps, ahead.labels):
+        assert example.elapsed[begins] == 1 and example.elapsed[ends + 1] == 1 and 1 not in example.elapsed[begins + 1:ends + 1]
+        assert builder.tokenizer.decode([example.text_target[ends], example.text[ends + 1]]) == [label, label]
 
 
 def test_the_style_is_asked_after_the_prompt_and_never_of_the_stranger(tiny):
@@ -80,5 +89,6 @@ def test_material_of_prompts_reads_their_last_step(tiny):
 
 @pytest.mark.parametrize("layout, delay", [("held", "none"), ("aligned", "none"), ("ahead", "stream")])
 def test_the_next_word_can_be_asked_in_every_layout(tiny, layout, delay):
-    material = next_word(tiny.spoken_set(), tiny.builder(layout=layout, delay=delay))
-    assert all(step < len(example) for example, step in zip(material.examples, material.steps))
+    for make in (next_word_ahead, next_word_due):
+        material = make(tiny.spoken_set(), tiny.builder(layout=layout, delay=delay))
+        assert all(step < len(example) for example, step in zip(material.examples, material.steps))

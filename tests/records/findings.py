@@ -18,7 +18,8 @@ def why():
              *(exam("drawn by lot", 2, draw, 0.7 + 0.1 * draw) for draw in range(2)), *(exam("drawn by lot", 6, draw, 0.4) for draw in range(2))]
     result = {
         "run": {"arm": "deeptalk-aligned", "seed": 0, "commit": None, "date": "2026-01-01T00:00:00Z"}, "covered": ["add", "lookup"],
-        "chance": {"text_accuracy": dict.fromkeys(FAMILIES, 0.25), "spoken_qa": 0.15}, "knock_out": exams,
+        "chance": {"text_accuracy": dict.fromkeys(FAMILIES, 0.25), "spoken_qa": 0.15}, "text_before": dict.fromkeys(FAMILIES, 0.95),
+        "knock_out": exams,
         "drift": [{"stage": stage, "group": group, "since_start": moved, "since_before": moved * (group == "audio experts")}
                   for stage in STAGES for group, moved in (("attention", 0.0), ("audio experts", 0.4), ("router", 0.002))],
         "load_distance": [{"stage": stage, "layer": layer, "distance": 0.2 * number + 0.1 * layer}
