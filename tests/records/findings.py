@@ -51,4 +51,24 @@ def load_and_importance():
     return finding("load-and-importance", "nano", [0, 1], {"updates": 100}, 30.0, result)
 
 
-INVENTED = {"why": why, "load-and-importance": load_and_importance}
+def style():
+    """Three systems: one that gives the style back, one that half does, and one that reads words only."""
+    styles = ("neutral", "happy", "sad", "angry")
+
+    def table(right, columns):
+        return [[right if one == column else (20 - right) // (columns - 1) for column in range(columns)] for one in range(4)]
+
+    def run(arm, right, seed):
+        blind = arm == "cascade"
+        return {"arm": arm, "seed": seed, "commit": None, "date": "2026-01-01T00:00:00Z", "items": 80, "reads_words_only": blind,
+                "named": [[0, 0, 0, 0, 20]] * 4 if blind else table(right, 5), "mirrored": [[20, 0, 0, 0]] * 4 if blind else table(right, 4),
+                "right_words": 0.5, "voices": {style: {"hz": 200.0 + 10 * number, "spread_hz": 20.0, "seconds_per_word": 0.3} for number, style in enumerate(styles)},
+                "probes": {place: {"accuracy": 0.9 - 0.1 * number, "control": 0.25, "chance": 0.25} for number, place in enumerate(("ear", "read", "thought", "voice"))},
+                "examples": [{"style": style, "asked": "say red cat", "heard": "say red cat", "answer": "red cat",
+                              "codes": [[number] * 7] * 6} for number, style in enumerate(styles)]}
+
+    runs = [run(arm, right, seed) for arm, right in (("deeptalk-aligned", 17), ("modular", 8), ("cascade", 5)) for seed in (0, 1)]
+    return finding("style", "nano", [0, 1], {"probe_items": 100}, 60.0, {"styles": styles, "chance": 0.25, "ceiling": {"mirrored": 0.98}, "runs": runs})
+
+
+INVENTED = {"why": why, "load-and-importance": load_and_importance, "style": style}

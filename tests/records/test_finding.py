@@ -44,6 +44,8 @@ def test_records_of_runs_and_benchmarks_are_told_apart(record):
     ("load-and-importance", "result.models.0.profiles.covered.correlation.0", 1.5, "result.models.0.profiles.covered.correlation.0"),
     ("load-and-importance", "result.held_out", ..., "result"),
     ("load-and-importance", "kind", "why", "result"),
+    ("style", "result.runs.0.named.2.1", -1, "result.runs.0.named.2.1"),
+    ("style", "result.runs.1.probes.ear.control", ..., "result.runs.1.probes.ear"),
     ("why", "commit", "main", "commit"),
     ("why", "seeds", [], "seeds"),
     ("why", "extra", 1, "the record"),
