@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from minideeptalk.baselines.intervals import Interval, t_interval
 from minideeptalk.config import WorldConfig, size_config
+from minideeptalk.errors import LearnerError
+from minideeptalk.evaluation.kept import mean_kept
 from minideeptalk.evaluation.load_and_importance import CLOSED, closing_curve, correlation_by_chance, profile_of_text
 from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.model import DeepTalkConfig, DeepTalkModel
@@ -129,6 +132,30 @@ def _trained(study: Study, weight: float, seed: int) -> dict:
     told = {"name": f"balance {weight:g}, seed {seed}", "shipped": False, "seed": seed, "balance_weight": weight, "updates": study.updates,
             "train_seconds": round(seconds, 1)}
     return told | look_at(study, model)
+
+
+def compare_rules(record: Mapping, first: str, second: str, closed: int, skills: str = "all", profile: str = "covered") -> Interval:
+    """Text kept by one rule minus text kept by another with as many experts closed, paired by model; draws are averaged.
+
+    Args:
+        record: a finding of kind `load-and-importance`. first, second: of `evaluation.load_and_importance.RULES`. closed: experts of a layer.
+        skills: `profiled`, `held out`, or `all`. profile: which text the rules have seen.
+
+    Raises:
+        LearnerError: for a number of closed experts that was not measured.
+    """
+    result = record["result"]
+    families = {"profiled": result["profiles"][profile], "held out": result["held_out"], "all": list(FAMILIES)}[skills]
+
+    def kept(model: Mapping, rule: str) -> float:
+        rows = [row for row in model["profiles"][profile]["closing"] if (row["rule"], row["closed"]) == (rule, closed)]
+        if not rows:
+            raise LearnerError("a rule and a number of closed experts of the finding", f"{rule}, {closed}",
+                               next_step=f"closed: {sorted({row['closed'] for row in model['profiles'][profile]['closing']})}")
+        values = [mean_kept(row["kept"], families) for row in rows]
+        return sum(values) / len(values)
+
+    return t_interval([kept(model, first) - kept(model, second) for model in result["models"]])
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -46,16 +46,16 @@ def load_against_importance(record: Mapping, profile: str = "covered") -> go.Fig
 def correlation_figure(record: Mapping, profile: str = "covered") -> go.Figure:
     """Rank correlation of load and importance for each model and layer, beside what random orders reach and how reliable importance is."""
     models, chance = _models(record, profile), record["result"]["by_chance"]
-    names = [model["name"] for model in models]
+    names = [model["name"].replace(", ", "<br>") for model in models]
     figure = go.Figure()
     figure.add_hrect(y0=-chance, y1=chance, fillcolor=INK, opacity=0.15, line_width=0)
     for value, name, colour, mark in (("correlation", "load and importance", VERMILLION, "square"), ("reliability", "importance on two halves", BLUE, "circle-open")):
         points = [(name_, layer, number) for name_, model in zip(names, models) for layer, number in enumerate(model["profiles"][profile][value], start=1)]
         figure.add_trace(go.Scatter(x=[point[0] for point in points], y=[point[2] for point in points], mode="markers", name=name,
-                                    text=[f"layer {point[1]}" for point in points], marker={"color": colour, "symbol": mark, "size": 10, "line": {"width": 2}},
+                                    text=[f"layer {point[1]}" for point in points], marker={"color": colour, "symbol": mark, "size": 10},
                                     hovertemplate=name + ", %{x}, %{text}: %{y:.2f}<extra></extra>"))
     figure.update_yaxes(range=[-1.05, 1.05], title={"text": "rank correlation"})
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=names, tickangle=-40)
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=names, tickangle=-60, tickfont={"size": 11})
     told = [f"{model['name']} {join_words(f'{value:+.2f}' for value in model['profiles'][profile]['correlation'])}" for model in models]
     return finish(figure, f"Points of the rank correlation of text load and importance, layer by layer: {'; '.join(told)}. "
                           f"Random orders stay within {chance:.2f} in 95 % of cases.", height=480)
@@ -98,12 +98,13 @@ def closing_figure(record: Mapping, skills: str = "all", profile: str = "covered
         skills: `profiled`, `held out`, or `all`. profile: which text the rules have seen.
     """
     _models(record, profile)
-    groups, steps, told = by_balance(record), [], []
+    groups, steps, told, reach = by_balance(record), [], [], [1.0]
     for name, models in groups.items():
         lines = [closing_means(record, rule, skills, profile, models) for rule in RULES]
         means = [[sum(values) / len(values) for values in line.values()] for line in lines]
         whiskers = [{"type": "data", "array": [max(values) - mean for values, mean in zip(line.values(), row)], "thickness": 1,
                      "arrayminus": [mean - min(values) for values, mean in zip(line.values(), row)]} for line, row in zip(lines, means)]
+        reach += [value for line in lines for values in line.values() for value in values]
         steps.append({"label": name, "value": name, "method": "restyle", "args": [{"x": [list(line) for line in lines], "y": means, "error_y": whiskers}]})
         told.append(f"{name}, {list(lines[0])[-1]} closed: {join_words(f'{rule} {percent(row[-1])}' for rule, row in zip(RULES, means))}")
     start = steps[0]["args"][0]
@@ -112,7 +113,8 @@ def closing_figure(record: Mapping, skills: str = "all", profile: str = "covered
                                    hovertemplate=rule + ", %{x} closed: %{y:.0%} kept<extra></extra>")
                         for number, (rule, (colour, dash, mark)) in enumerate(RULES.items())])
     figure.update_layout(sliders=[{"active": 0, "steps": steps, "currentvalue": {"prefix": "text model: "}, "pad": {"t": 60}, "font": {"color": INK}}])
-    figure.update_xaxes(title={"text": "experts closed in every layer"}).update_yaxes(tickformat=".0%", title={"text": f"text kept, {skills} skills"}, rangemode="tozero")
+    figure.update_xaxes(title={"text": "experts closed in every layer"}, dtick=1)
+    figure.update_yaxes(tickformat=".0%", title={"text": f"text kept, {skills} skills"}, range=[min(reach) - 0.05, max(reach) + 0.05])
     return finish(figure, f"Lines of text kept when experts are closed, by rule, {skills} skills. {'. '.join(told)}.", height=480)
 
 

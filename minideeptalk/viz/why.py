@@ -22,14 +22,14 @@ LOOKS = ((INK, ""), (VERMILLION, "/"), (PURPLE, "."), (BLUE, "\\"), (GREEN, "x")
 
 
 def conditions(record: Mapping) -> dict[str, list[Mapping]]:
-    """Rows of the exam by what was closed: nothing, the audio experts, as many by lot, the text experts, as many by lot."""
+    """Rows of the exam by what was closed in every layer: `none`, `4 audio`, `4 by lot`, `12 text`, `12 by lot`."""
     rows = record["result"]["knock_out"]
-    found = {"all open": [row for row in rows if row["closed"] == "nothing"]}
-    for kind in ("audio experts", "text experts"):
-        own = [row for row in rows if row["closed"] == kind]
+    found = {"none": [row for row in rows if row["closed"] == "nothing"]}
+    for kind in ("audio", "text"):
+        own = [row for row in rows if row["closed"] == f"{kind} experts"]
         count = own[0]["count"]
-        found[f"without the {count} {kind}"] = own
-        found[f"without {count} drawn by lot"] = [row for row in rows if row["closed"] == LOT and row["count"] == count]
+        found[f"{count} {kind}"] = own
+        found[f"{count} by lot"] = [row for row in rows if row["closed"] == LOT and row["count"] == count]
     return found
 
 
@@ -42,8 +42,8 @@ def kept(record: Mapping, row: Mapping, group: str) -> float:
 
 def abilities_of(record: Mapping, row: Mapping) -> dict[str, float]:
     """What a bar of `knock_out_figure` shows; more is better in each."""
-    return {**{f"text, {group}": kept(record, row, group) for group in GROUPS}, "spoken question, text answer": row["spoken_qa_text"],
-            "spoken question, spoken answer": row["spoken_qa_speech"], "words said right": max(0.0, 1 - row["tts_wer"])}
+    return {**{f"{group} text": kept(record, row, group) for group in GROUPS}, "QA in text": row["spoken_qa_text"],
+            "QA aloud": row["spoken_qa_speech"], "words said": max(0.0, 1 - row["tts_wer"])}
 
 
 def knock_out_figure(record: Mapping) -> go.Figure:
@@ -58,40 +58,41 @@ def knock_out_figure(record: Mapping) -> go.Figure:
         above = [max(values[ability] for values in found) - mean for ability, mean in means.items()]
         below = [mean - min(values[ability] for values in found) for ability, mean in means.items()]
         whisker = {"type": "data", "array": above, "arrayminus": below, "visible": len(found) > 1, "color": INK}
-        figure.add_trace(go.Bar(x=list(means), y=list(means.values()), name=name, error_y=whisker,
+        figure.add_trace(go.Bar(y=list(means), x=list(means.values()), name=f"closed: {name}", error_x=whisker, orientation="h",
                                 marker={"color": colour, "pattern": {"shape": pattern, "size": 5}},
-                                hovertemplate="%{x}<br>" + name + ": %{y:.0%}<extra></extra>"))
-        told.append(f"{name}: {join_words(f'{ability} {percent(mean)}' for ability, mean in means.items())}")
-    figure.update_layout(barmode="group", legend={"y": 1, "yanchor": "top", "yref": "container"}, margin={"t": 110})
-    figure.update_yaxes(tickformat=".0%", title={"text": "left, or right"}, rangemode="tozero")
-    return finish(figure, f"Bars of six abilities of the finished model, untrained after experts were closed. {'. '.join(told)}.", height=470)
+                                hovertemplate="%{y}, closed " + name + ": %{x:.0%}<extra></extra>"))
+        told.append(f"{name} closed: {join_words(f'{ability} {percent(mean)}' for ability, mean in means.items())}")
+    figure.update_layout(barmode="group", legend={"y": 1, "yanchor": "top", "yref": "container", "traceorder": "normal"}, margin={"t": 90})
+    figure.update_xaxes(tickformat=".0%", title={"text": "text left, answers and words right"}, rangemode="tozero").update_yaxes(autorange="reversed")
+    return finish(figure, f"Bars of six abilities of the finished model with experts closed and nothing trained. {'. '.join(told)}.", height=640)
 
 
 def knock_out_by_family(record: Mapping) -> go.Figure:
     """Heat map: the share of each text skill that is left, skill by what was closed; draws are averaged."""
     groups = conditions(record)
-    del groups["all open"]
     families = list(record["result"]["knock_out"][0]["kept"])
     covered = record["result"]["covered"]
     shares = [[sum(row["kept"][family] for row in rows) / len(rows) for rows in groups.values()] for family in families]
     figure = go.Figure(go.Heatmap(
-        z=shares, x=[name.replace(" ", "<br>", 2) for name in groups], y=[f"{family} (covered)" if family in covered else family for family in families],
+        z=shares, x=[name.replace(" ", "<br>", 1) for name in groups], y=[f"{family} (covered)" if family in covered else family for family in families],
         coloraxis="coloraxis", xgap=2, ygap=2, text=[[percent(value) for value in row] for row in shares], texttemplate="%{text}",
         hovertemplate="%{y}<br>%{x}: %{z:.0%} left<extra></extra>"))
-    figure.update_layout(coloraxis={"cmin": 0, "cmax": 1, "colorbar": {"orientation": "h", "y": -0.22, "yanchor": "top", "thickness": 12,
+    figure.update_layout(coloraxis={"cmin": 0, "cmax": 1, "colorbar": {"orientation": "h", "y": -0.24, "yanchor": "top", "thickness": 12,
                                                                         "tickformat": ".0%", "title": {"text": "left", "side": "top"}}})
-    figure.update_yaxes(autorange="reversed", showgrid=False).update_xaxes(showgrid=False)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(showgrid=False, tickangle=0, title={"text": "experts closed in every layer"})
     worst = {name: min(families, key=lambda family: shares[families.index(family)][number]) for number, name in enumerate(groups)}
-    told = [f"{name} {family} loses most, {percent(shares[families.index(family)][list(groups).index(name)])} is left" for name, family in worst.items()]
-    return finish(figure, f"Heat map of what is left of {len(families)} text skills when experts are closed. {'; '.join(told)}.", height=230 + 34 * len(families))
+    told = [f"with {name} closed {family} loses most, {percent(shares[families.index(family)][number])} is left"
+            for number, (name, family) in enumerate(worst.items())]
+    return finish(figure, f"Heat map of what is left of {len(families)} text skills when experts are closed: {'; '.join(told)}.", height=260 + 34 * len(families))
 
 
 def knock_out_rows(record: Mapping) -> tuple[tuple[str, ...], list[tuple[str, ...]], str]:
     """Head, rows and caption of the exam: one row a condition, draws as `mean (worst to best)`."""
-    head, rows = ("experts closed in every layer",), []
+    head, rows = ("closed in every layer",), []
     for name, members in conditions(record).items():
         found = [abilities_of(record, row) for row in members]
-        head = ("experts closed in every layer", *found[0])
+        head = ("closed in every layer", *found[0])
         rows.append((name, *(_spread([values[ability] for values in found]) for ability in found[0])))
     return head, rows, "Abilities of the finished model with experts closed at test time; of draws the mean, the worst and the best"
 
@@ -187,10 +188,11 @@ def within_frame_figure(record: Mapping) -> go.Figure:
     """Bars for each codec stream: loss of the model alone, with the codes chosen earlier in the frame, and with those of other frames."""
     rows = record["result"]["within_frame"]
     names = {"own": "the model alone", "chained": "and earlier codes of the frame", "control": "and codes of other frames"}
-    figure = go.Figure([go.Bar(x=[f"stream {row['stream']}" for row in rows], y=[row[key] for row in rows], name=name,
-                               marker={"color": colour, "pattern": {"shape": pattern, "size": 5}}, hovertemplate="%{x}, " + name + ": %{y:.2f} nats<extra></extra>")
+    figure = go.Figure([go.Bar(x=[str(row["stream"]) for row in rows], y=[row[key] for row in rows], name=name,
+                               marker={"color": colour, "pattern": {"shape": pattern, "size": 5}}, hovertemplate="stream %{x}, " + name + ": %{y:.2f} nats<extra></extra>")
                         for (key, name), (colour, pattern) in zip(names.items(), LOOKS[1:])])
     figure.update_layout(barmode="group").update_yaxes(title={"text": "loss on held-out speech, nats"})
+    figure.update_xaxes(type="category", title={"text": "codec stream"})
     own, chained = (sum(row[key] for row in rows) / len(rows) for key in ("own", "chained"))
     return finish(figure, f"Bars of the loss of each codec stream. On average {own:.2f} nats by the model alone, {chained:.2f} nats when the codes "
                           "chosen earlier in the same frame are known.", height=380)

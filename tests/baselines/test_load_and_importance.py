@@ -1,16 +1,25 @@
 """The study of load and importance at two updates a model: every pair is trained once, from its own seed and weight, and the finding is whole."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
 
 from minideeptalk.baselines import load_and_importance as module
-from minideeptalk.baselines.load_and_importance import HELD_OUT, Study, profile_batches, run_study, train_text_model
+from minideeptalk.baselines.load_and_importance import HELD_OUT, Study, compare_rules, profile_batches, run_study, train_text_model
 from minideeptalk.config import size_config
+from minideeptalk.errors import LearnerError
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.records.finding import read_finding, write_finding
 from minideeptalk.world import FAMILIES, Tokenizer
 
 STUDY = Study(balance_weights=(0.0, 0.1), seeds=(0,), updates=2, batches=2, batch=8, items=3, draws=1, closed=(2,))
+
+
+SPECIFICATION = importlib.util.spec_from_file_location("findings", Path(__file__).resolve().parents[1] / "records" / "findings.py")
+findings = importlib.util.module_from_spec(SPECIFICATION)
+SPECIFICATION.loader.exec_module(findings)
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +56,14 @@ def test_the_study_is_whole_and_goes_on_where_it_was(tiny, tmp_path, monkeypatch
     again = run_study(STUDY, tmp_path / "study", shipped)
     assert again["result"] == record["result"]
     assert read_finding(write_finding(again, tmp_path / "finding.json"), "load-and-importance") == again
+
+
+def test_two_rules_are_compared_model_by_model():
+    """In the invented finding a closed expert costs 0.01 by importance and 0.1 times one less half the agreement by load."""
+    found = compare_rules(findings.load_and_importance(), "lowest importance", "lowest load", 4)
+    gains = [0.4 * (1 - 0.5 * agree - 0.1) for agree in (0.3, 0.9, 0.8)]
+    assert found.mean == pytest.approx(sum(gains) / 3) and found.count == 3
+    by_lot = compare_rules(findings.load_and_importance(), "lowest importance", "drawn by lot", 2, "held out")
+    assert by_lot.mean == pytest.approx(0.2 * (1.0 - 0.1)) and by_lot.half == pytest.approx(0.0, abs=1e-9)
+    with pytest.raises(LearnerError, match=r"\[1, 2, 4\]"):
+        compare_rules(findings.load_and_importance(), "lowest importance", "lowest load", 3)

@@ -60,7 +60,7 @@ def test_every_step_of_a_slider_gives_each_trace_other_data_and_has_a_name(build
 
 def test_lots_stand_beside_the_group_of_their_size():
     groups = conditions(findings.why())
-    assert list(groups) == ["all open", "without the 2 audio experts", "without 2 drawn by lot", "without the 6 text experts", "without 6 drawn by lot"]
+    assert list(groups) == ["none", "2 audio", "2 by lot", "6 text", "6 by lot"]
     assert [len(rows) for rows in groups.values()] == [1, 1, 2, 1, 2]
 
 
@@ -73,9 +73,9 @@ def test_covered_and_uncovered_skills_are_averaged_apart():
 def test_a_bar_of_draws_is_their_mean_with_the_worst_and_the_best():
     figure = knock_out_figure(findings.why())
     drawn = figure.data[2]
-    assert drawn.name == "without 2 drawn by lot" and drawn.y[1] == pytest.approx(0.75)
-    assert (drawn.error_y.array[1], drawn.error_y.arrayminus[1]) == pytest.approx((0.05, 0.05)) and not figure.data[1].error_y.visible
-    assert "without 2 drawn by lot: " in alt_text(figure)
+    assert drawn.name == "closed: 2 by lot" and drawn.x[1] == pytest.approx(0.75)
+    assert (drawn.error_x.array[1], drawn.error_x.arrayminus[1]) == pytest.approx((0.05, 0.05)) and not figure.data[1].error_x.visible
+    assert "2 by lot closed: all text" in alt_text(figure)
 
 
 def test_the_table_of_the_exam_names_the_spread_of_draws():
