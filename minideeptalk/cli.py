@@ -263,7 +263,7 @@ def _add_dpo(commands) -> None:
         "  minideeptalk dpo runs/nano\n  minideeptalk talk runs/nano --stage 4-dpo --audio question.wav --out answer.wav",
         "of the takes and batches (default 0)")
     parser.add_argument("run", metavar="DIR", help="folder of a finished run")
-    parser.add_argument("--requests", type=int, default=600, metavar="N", help="texts and questions to rank takes of (default 600)")
+    parser.add_argument("--requests", type=int, default=900, metavar="N", help="texts and questions to rank takes of (default 900)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.add_argument("--json", action="store_true", help="the comparison as JSON")
 

@@ -3,7 +3,8 @@
 Four traps are avoided on purpose (the reference code falls into the first three): each take is scored after its *own* codes,
 in two teacher-forced passes; both are aligned to the start of the answer; no gradient reaches the reference; and both takes
 write the same words, for otherwise the voice would be punished for what the text got wrong.
-Source: Rafailov et al. (2023); paper, stage 4, where beta is 0.1 and each codebook has its own loss.  Chapter 11.
+Source: Rafailov et al. (2023); paper, stage 4, where beta is 0.1 and each codebook has its own loss; Pang et al. (2024) for the
+cross-entropy that holds the chosen take up.  Chapter 11.
 Axes: P pairs, B = 2 P rows (the chosen ones first), T steps, Q codec streams, D width, n steps with an audio target.
 """
 
@@ -17,17 +18,18 @@ from torch.nn import functional as F
 from minideeptalk.config import SizeConfig
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.tasks import IGNORE, Batch
-from minideeptalk.training.losses import LossParts, text_loss
+from minideeptalk.training.losses import LossParts, audio_loss, text_loss
 from minideeptalk.training.stages import AUDIO_SIDE, Stage
 
 BETA = 0.1
+ANCHOR = 1.0
 
 
 def preference_stage(size: SizeConfig) -> Stage:
     """Stage 4: the parts of stage 3, on pairs instead of targets."""
     lengths = size.stages
     return Stage("4-dpo", "4", "Preference", ("experts", "router", *AUDIO_SIDE), {"preference": 1.0},
-                 lengths.joint // 12, lengths.speech_batch, lengths.joint_lr / 12)
+                 round(0.15 * lengths.joint), lengths.speech_batch, 0.08 * lengths.joint_lr)
 
 
 def stream_scores(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -59,10 +61,12 @@ class PreferenceLoss:
 
     Args:
         model: as it is now; a frozen copy of it becomes the reference.
+        anchor: weight of the cross-entropy of the chosen codes (Pang et al., 2024). A preference alone is content when the
+            rejected take falls faster than the chosen one; this holds the chosen one up.  The paper has none: 0.
     """
 
-    def __init__(self, model: DeepTalkModel, beta: float = BETA):
-        self.reference, self.beta = copy.deepcopy(model).eval().requires_grad_(False), beta
+    def __init__(self, model: DeepTalkModel, beta: float = BETA, anchor: float = ANCHOR):
+        self.reference, self.beta, self.anchor = copy.deepcopy(model).eval().requires_grad_(False), beta, anchor
 
     def __call__(self, model: DeepTalkModel, batch: Batch, text_weight: float = 1.0, balance: bool = True) -> LossParts:
         """`batch` holds P chosen takes, then the P rejected ones, in the same order."""
@@ -77,6 +81,8 @@ class PreferenceLoss:
         text = text_loss(model, output.hidden[:pairs], batch.text_target[:pairs])
         spread = model.balance_loss(output.routing, batch.mask)
         total = audio.mean() + text_weight * text + (model.config.balance_weight if balance else 0.0) * spread
+        if self.anchor:
+            total = total + self.anchor * audio_loss(model, output.hidden[:pairs], batch.code_target[:pairs]).mean()
         preferred = margins.detach().sum(dim=1)  # (P,)
         chosen, rejected = (scores.detach() - reference).sum(dim=1).chunk(2)  # (P,) nats gained since the reference
         return LossParts(total, text, audio, spread, {

@@ -1,13 +1,16 @@
 """Stage 4 on a finished run: pairs are made, the voice learns from them, and everything is measured before and after.
 
 What it leaves in the run's folder: `preferences/` (the pairs), `stages/4-dpo/` and `record-dpo.json`, a run record whose
-`metrics.preference` compares the two models on the test split.
+`metrics.preference` compares the two models on the test split, and whose `config.preference` says how.  Who has tried settings
+before, on the validation split, writes them down in `preferences/trials.json`, a list of objects; the record repeats it.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -22,7 +25,7 @@ from minideeptalk.model.checkpoints import has_stage, load_stage
 from minideeptalk.records import RunRecord, environment, read_record, relative_text_drop
 from minideeptalk.speech.voices import HELD_OUT_VOICE
 from minideeptalk.tasks import ExampleBuilder, TaskSampler
-from minideeptalk.training.dpo import PreferenceLoss, preference_stage
+from minideeptalk.training.dpo import ANCHOR, BETA, PreferenceLoss, preference_stage
 from minideeptalk.training.loop import train_stage
 from minideeptalk.training.preferences import PreferencePlan, Preferences, make_preferences, pair_batch
 from minideeptalk.training.recipe import Recipe
@@ -31,6 +34,7 @@ from minideeptalk.training.stages import speech_stages
 from minideeptalk.world import FAMILIES, Tokenizer
 
 RECORD = "record-dpo.json"
+PLAN = PreferencePlan()
 
 
 class PreferenceRun:
@@ -43,7 +47,7 @@ class PreferenceRun:
         LearnerError: for a folder without a finished run, or with a damaged checkpoint.
     """
 
-    def __init__(self, folder: Path | str, plan: PreferencePlan = PreferencePlan(), seed: int = 0, progress: bool = True):
+    def __init__(self, folder: Path | str, plan: PreferencePlan = PLAN, seed: int = 0, progress: bool = True):
         self.folder, self.plan, self.seed, self.progress = Path(folder), plan, seed, progress
         self.record = read_record(self.folder)
         self.size = size_config(self.record["size"])
@@ -89,12 +93,17 @@ class PreferenceRun:
             "relative_text_drop": drop["all"],
             **{name: answered[name] for name in ("spoken_qa_text", "spoken_qa_speech", "text_beside_speech")}}
 
+    def settings(self) -> dict:
+        """What pairs and training depend on, as `config.preference` of the record."""
+        return {"plan": asdict(self.plan), "beta": BETA, "anchor": ANCHOR, "updates": self.stage.updates, "pairs_in_a_batch": self.stage.batch,
+                "learning_rate": self.stage.learning_rate, "seed": self.seed}
+
     def requested_words(self, split: str = "test") -> int:
         """Words that the delivery of this split asks for; trained and unseen texts are equally long."""
         return sum(len(reply.words) for reply in self.spoken[split].replies[:self.size.evaluation.spoken_answers])
 
 
-def run_dpo(folder: Path | str, plan: PreferencePlan = PreferencePlan(), seed: int = 0, progress: bool = True) -> dict:
+def run_dpo(folder: Path | str, plan: PreferencePlan = PLAN, seed: int = 0, progress: bool = True) -> dict:
     """Make pairs, train stage 4, measure before and after; a finished `record-dpo.json` is read and not made again.
 
     Returns:
@@ -115,8 +124,16 @@ def run_dpo(folder: Path | str, plan: PreferencePlan = PreferencePlan(), seed: i
     after = run.examine()
     metrics = measure(run.recipe, run.model, run.tools, run.spoken)
     metrics["preference"] = compared(before, after, run.requested_words(), preferences)
+    if trials := trials_of(folder):
+        metrics["extra"] = metrics.get("extra", {}) | {"preference_trials": trials}
     seconds = {"preferences": sampled - began, "stage 4": trained["seconds"]}
     return write_record(run, metrics, trained, seconds | {"evaluation of stage 4": time.perf_counter() - began - sum(seconds.values())})
+
+
+def trials_of(folder: Path) -> list[dict]:
+    """What was tried on the validation split before this run, from `preferences/trials.json`; empty where nothing was written down."""
+    path = folder / "preferences" / "trials.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
 def compared(before: dict, after: dict, words: int, preferences: Preferences) -> dict:
@@ -144,7 +161,7 @@ def write_record(run: PreferenceRun, metrics: dict, trained: dict, seconds: dict
     around = environment(record["device"]["kind"])
     around["device"]["precision"] = record["device"].get("precision", "fp32")
     record |= around | {
-        "metrics": metrics, "curves": record["curves"] + trained["curves"], "seconds": record["seconds"] + sum(seconds.values()),
+        "config": record["config"] | {"preference": run.settings()}, "metrics": metrics, "curves": record["curves"] + trained["curves"], "seconds": record["seconds"] + sum(seconds.values()),
         "stage_seconds": record["stage_seconds"] | seconds,
         "notes": [*record["notes"], f"stage 4 on the run of seed {record['seed']}, takes and batches of seed {run.seed}"],
         "not_measured": {name: why for name, why in record["not_measured"].items() if not name.startswith("metrics.")} | _gaps(metrics)}

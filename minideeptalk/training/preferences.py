@@ -2,7 +2,7 @@
 
 Only texts of the training split are asked for, most of which were never synthesised: ranking needs no recording.  The takes
 are decoded in two rows (`inference.parallel`), so that their text is the model's best and they differ in their sound.
-A pair is the take with the fewest word errors against the *requested* text and the one with the most, where they differ.
+A pair is a take without a word error against the *requested* text and the take with the most; texts without both are left out.
 Source: paper, stage 4 (LibriSpeech texts, re-transcribed by Whisper); chapter 11.
 Axes: F codec frames, Q codec streams.
 """
@@ -36,19 +36,23 @@ class PreferencePlan:
     """How pairs are made.
 
     Args:
-        requests: texts and questions. takes: answers to each. part: requests of one file, what an interruption can lose.
-        temperature: of the codes; the words are chosen greedily. aloud: share of spoken questions among the requests.
+        requests: texts and questions. part: requests of one file, what an interruption can lose.
+        temperatures: of the codes of each take; 0 is the answer that `talk` gives. The words are chosen greedily.
+            Warm takes err more often than that answer does, cool ones where it errs itself, so both are among them.
+        aloud: share of spoken questions among the requests.
+        right: whether the chosen take must be free of errors; else it has the fewest.
     """
 
-    requests: int = 600
-    takes: int = 6
+    requests: int = 900
     part: int = 100
-    temperature: float = 0.8
-    aloud: float = 0.3
+    temperatures: tuple[float, ...] = (0.0, 0.3, 0.3, 0.5, 0.5, 0.8, 0.8)
+    aloud: float = 0.15
+    right: bool = True
 
     def __post_init__(self):
-        if self.requests < 1 or self.takes < 2 or self.part < 1:
-            raise LearnerError("at least one request of two takes", f"{self.requests} requests of {self.takes} takes, {self.part} in a part")
+        if self.requests < 1 or len(self.temperatures) < 2 or self.part < 1:
+            raise LearnerError("at least one request of two takes",
+                               f"{self.requests} requests of {len(self.temperatures)} takes, {self.part} in a part")
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class Pair:
 
 @dataclass
 class Preferences:
-    """All pairs, and what they were drawn from: `requests`, `takes`, `usable` takes and their mean `error`."""
+    """All pairs, and what they were drawn from: `requests`, `takes`, `usable` takes, their mean `error`, and how many requests
+    were `never right`: no take of them is, so no ranking can find one."""
 
     pairs: list[Pair]
     counts: dict[str, float]
@@ -114,12 +119,15 @@ def is_usable(answer: Answer, request: Request, layout: str) -> bool:
     return layout == "ahead" or (answer.starts[0] == 0 and answer.starts[-1] < len(answer.codes))
 
 
-def rank(request: Request, takes: list[Take]) -> Pair | None:
-    """The best and the worst take, None where no two differ."""
+def rank(request: Request, takes: list[Take], right: bool = True) -> Pair | None:
+    """The best and the worst take, the first of equal ones.
+
+    None where no two differ, and, if `right`, where even the best has an error: what is wrong should not become likelier.
+    """
     if not takes:
         return None
     best, worst = min(takes, key=lambda take: take.error), max(takes, key=lambda take: take.error)
-    return Pair(request, best, worst) if best.error < worst.error else None
+    return Pair(request, best, worst) if best.error < worst.error and not (right and best.error) else None
 
 
 @torch.no_grad()
@@ -129,8 +137,8 @@ def sample_part(model: DeepTalkModel, sampler: TaskSampler, examiners: Examiners
     requests = draw_requests(sampler, plan, plan.part, rng)
     prompts = [prompt_of(request, sampler.builder, sampler.spoken.questions) for request in requests]
     takes: list[list[Take]] = [[] for _ in requests]
-    for _ in range(plan.takes):
-        sampling = Sampling(plan.temperature, seed=rng.randrange(2**31), text=Sampling())
+    for temperature in plan.temperatures:
+        sampling = Sampling(temperature, seed=rng.randrange(2**31), text=Sampling())
         answers = speak(model, sampler.builder, prompts, sampling, decoder=ParallelDecoder)
         usable = [number for number, answer in enumerate(answers)
                   if is_usable(answer, requests[number], model.config.layout)]
@@ -138,10 +146,11 @@ def sample_part(model: DeepTalkModel, sampler: TaskSampler, examiners: Examiners
         for number, heard in zip(usable, transcripts):
             error = word_error_rate([requests[number].words], [heard])
             takes[number].append(Take(tuple(answers[number].starts), error, answers[number].codes.cpu()))
-    pairs = [pair for pair in map(rank, requests, takes) if pair is not None]
+    pairs = [pair for request, row in zip(requests, takes) if (pair := rank(request, row, plan.right)) is not None]
     errors = [take.error for row in takes for take in row]
-    return Preferences(pairs, {"requests": plan.part, "takes": plan.part * plan.takes, "usable": len(errors),
-                               "error": sum(errors) / max(1, len(errors))})
+    return Preferences(pairs, {"requests": plan.part, "takes": plan.part * len(plan.temperatures), "usable": len(errors),
+                               "error": sum(errors) / max(1, len(errors)),
+                               "never right": sum(all(take.error for take in row) for row in takes)})
 
 
 def make_preferences(model: DeepTalkModel, sampler: TaskSampler, examiners: Examiners, folder: Path, plan: PreferencePlan,
@@ -155,7 +164,7 @@ def make_preferences(model: DeepTalkModel, sampler: TaskSampler, examiners: Exam
             save_preferences(sample_part(model, sampler, examiners, replace(plan, part=size), f"{seed}-{number}"), place)
         parts.append(load_preferences(place))
     usable = sum(part.counts["usable"] for part in parts)
-    counts = {name: sum(part.counts[name] for part in parts) for name in ("requests", "takes", "usable")}
+    counts = {name: sum(part.counts[name] for part in parts) for name in ("requests", "takes", "usable", "never right")}
     counts["error"] = sum(part.counts["error"] * part.counts["usable"] for part in parts) / max(1, usable)
     return Preferences([pair for part in parts for pair in part.pairs], counts)
 

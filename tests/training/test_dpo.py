@@ -48,7 +48,7 @@ def test_the_loss_is_the_one_computed_by_hand(tiny, layout, delay):
     builder = tiny.builder(layout=layout, delay=delay)
     model, before = (tiny.model(seed, layout=layout, delay=delay).eval() for seed in (0, 1))
     batch, examples = pairs_batch(tiny, builder)
-    loss = PreferenceLoss(before, beta=0.3)
+    loss = PreferenceLoss(before, beta=0.3, anchor=0.0)
     parts = loss(model, batch)
     for stream in range(7):
         expected = 0.0
@@ -110,8 +110,17 @@ def test_the_text_of_the_chosen_takes_alone_keeps_its_cross_entropy(tiny):
     chosen = collate([pair[0] for pair in examples], builder.silence)
     parts = PreferenceLoss(model)(model, batch)
     assert float(parts.text.detach()) == pytest.approx(float(batch_loss(model, chosen).text.detach()), abs=1e-5)
-    half = PreferenceLoss(model)(model, batch, text_weight=0.5, balance=False)
+    half = PreferenceLoss(model, anchor=0.0)(model, batch, text_weight=0.5, balance=False)
     assert float(half.total.detach()) == pytest.approx(float((half.audio.mean() + 0.5 * half.text).detach()))
+
+
+def test_the_anchor_is_the_cross_entropy_of_the_chosen_codes(tiny):
+    builder, model = tiny.builder(), tiny.model().eval()
+    batch, examples = pairs_batch(tiny, builder)
+    chosen = collate([pair[0] for pair in examples], builder.silence)
+    bare, held = (PreferenceLoss(model, anchor=anchor)(model, batch) for anchor in (0.0, 0.5))
+    assert float((held.total - bare.total).detach()) == pytest.approx(0.5 * float(batch_loss(model, chosen).audio.mean().detach()), abs=1e-4)
+    assert torch.equal(held.audio, bare.audio)  # what is reported is the preference alone
 
 
 def test_training_prefers_the_chosen_takes_and_leaves_the_reference_byte_for_byte(tiny):

@@ -63,10 +63,19 @@ def test_requests_are_texts_and_questions_of_the_training_split(tiny):
     assert all(request.question != len(questions) - 1 for request in answered)  # the one whose answer was never synthesised
 
 
-@pytest.mark.parametrize("errors, expected", [((0.5, 0.0, 1.0), (0.0, 1.0)), ((0.5, 0.5), None), ((), None), ((0.2,), None)])
+@pytest.mark.parametrize("errors, expected", [((0.5, 0.0, 1.0), (0.0, 1.0)), ((0.5, 0.5), None), ((), None), ((0.2,), None),
+                                              ((0.0, 0.0), None)])
 def test_the_fewest_errors_win_and_equal_takes_make_no_pair(errors, expected):
-    pair = rank(Request(("red", "cat"), "sad"), [take(error) for error in errors])
-    assert expected == (None if pair is None else (pair.chosen.error, pair.rejected.error))
+    for right in (True, False):
+        pair = rank(Request(("red", "cat"), "sad"), [take(error) for error in errors], right)
+        assert expected == (None if pair is None else (pair.chosen.error, pair.rejected.error))
+
+
+def test_a_take_with_an_error_is_chosen_only_where_that_is_asked_for():
+    request, takes = Request(("red", "cat"), "sad"), [take(1.0), take(0.5), take(0.5, seed=1)]
+    assert rank(request, takes) is None
+    pair = rank(request, takes, right=False)
+    assert (pair.chosen.error, pair.rejected.error) == (0.5, 1.0) and pair.chosen is takes[1]
 
 
 @pytest.mark.parametrize("change, usable", [({}, True), ({"words": ["red"]}, False), ({"finished": False}, False),
@@ -83,20 +92,31 @@ def test_a_part_ranks_by_what_the_judge_hears_against_what_was_asked_for(tiny, m
     rounds = iter([says(request.words, [0, 1, 7, 7]), says(request.words, [0, 1, 2, 7]), says(("red", "cat", "hat"), [0, 1, 3, 7])])
     monkeypatch.setattr(preferences, "draw_requests", lambda *arguments: [request])
     monkeypatch.setattr(preferences, "speak", lambda *arguments, **more: [next(rounds)])
-    plan = PreferencePlan(requests=1, part=1, takes=3)
+    plan = PreferencePlan(requests=1, part=1, temperatures=(0.8,) * 3)
     found = preferences.sample_part(tiny.model(), sampler(tiny), Examiners(Listener(), Listener(), None), plan, "key")
     assert [(pair.chosen.error, pair.rejected.error) for pair in found.pairs] == [(0.0, pytest.approx(1 / 3))]
-    assert found.counts["takes"] == 3 and found.counts["usable"] == 2 and found.counts["error"] == pytest.approx(1 / 6)
+    assert found.counts == {"requests": 1, "takes": 3, "usable": 2, "error": pytest.approx(1 / 6), "never right": 0}
+
+
+def test_a_request_that_no_take_gets_right_is_counted(tiny, monkeypatch):
+    request = Request(("red", "cat", "box"), "sad")
+    rounds = iter([says(request.words, [0, 1, 7, 7]), says(request.words, [0, 7, 7, 7])])
+    monkeypatch.setattr(preferences, "draw_requests", lambda *arguments: [request])
+    monkeypatch.setattr(preferences, "speak", lambda *arguments, **more: [next(rounds)])
+    plan = PreferencePlan(requests=1, part=1, temperatures=(0.0, 0.8))
+    found = preferences.sample_part(tiny.model(), sampler(tiny), Examiners(Listener(), Listener(), None), plan, "key")
+    assert found.pairs == [] and found.counts["never right"] == 1
 
 
 def test_takes_of_one_request_differ_in_their_chance(tiny, monkeypatch):
     seeds = []
     monkeypatch.setattr(preferences, "speak", lambda model, builder, prompts, sampling, **more: seeds.append(sampling) or [
         Answer() for _ in prompts])
-    plan = PreferencePlan(requests=2, part=2, takes=3)
+    plan = PreferencePlan(requests=2, part=2, temperatures=(0.0, 0.3, 0.8))
     preferences.sample_part(tiny.model(), sampler(tiny), Examiners(Listener(), Listener(), None), plan, "key")
     assert len({sampling.seed for sampling in seeds}) == 3
-    assert all(sampling.temperature > 0 and sampling.text.temperature == 0 for sampling in seeds)
+    assert [sampling.temperature for sampling in seeds] == [0.0, 0.3, 0.8]
+    assert all(sampling.text.temperature == 0 for sampling in seeds)
 
 
 def test_parts_that_were_made_are_read_and_not_made_again(tiny, tmp_path, monkeypatch):
@@ -105,11 +125,12 @@ def test_parts_that_were_made_are_read_and_not_made_again(tiny, tmp_path, monkey
     def sample_part(model, sampler, examiners, plan, key):
         made.append((key, plan.part))
         pair = rank(Request(("red", "cat"), "sad"), [take(0.0, seed=len(made)), take(1.0, frames=5, seed=len(made) + 9)])
-        return Preferences([pair], {"requests": plan.part, "takes": 6 * plan.part, "usable": plan.part, "error": 0.5})
+        return Preferences([pair], {"requests": plan.part, "takes": 6 * plan.part, "usable": plan.part, "error": 0.5, "never right": 1})
 
     monkeypatch.setattr(preferences, "sample_part", sample_part)
     first = make_preferences(None, None, None, tmp_path, PreferencePlan(requests=5, part=2), seed=3, progress=False)
-    assert made == [("3-0", 2), ("3-1", 2), ("3-2", 1)] and first.counts == {"requests": 5, "takes": 30, "usable": 5, "error": 0.5}
+    assert made == [("3-0", 2), ("3-1", 2), ("3-2", 1)] and first.counts == {"requests": 5, "takes": 30, "usable": 5, "error": 0.5,
+                                                                                    "never right": 3}
     (tmp_path / "part-001" / "pairs.json").unlink()  # as an interruption leaves a part
     again = make_preferences(None, None, None, tmp_path, PreferencePlan(requests=5, part=2), seed=3, progress=False)
     assert made[3:] == [("3-1", 2)] and len(again.pairs) == 3
@@ -139,7 +160,7 @@ def test_a_batch_holds_the_chosen_takes_and_then_the_rejected_ones_of_the_same_r
     assert torch.equal(pair_batch(pairs, sampler(tiny), 8, "key").text, batch.text)
 
 
-@pytest.mark.parametrize("numbers", [{"requests": 0}, {"takes": 1}, {"part": 0}])
+@pytest.mark.parametrize("numbers", [{"requests": 0}, {"temperatures": (0.8,)}, {"part": 0}])
 def test_a_plan_without_pairs_is_explained(numbers):
     with pytest.raises(LearnerError, match="two takes"):
         PreferencePlan(**numbers)
@@ -151,5 +172,5 @@ def test_the_same_key_asks_for_the_same(tiny, monkeypatch):
         ([prompt.text for prompt in prompts], sampling)) or [Answer() for _ in prompts])
     for key in ("a", "a", "b"):
         preferences.sample_part(SimpleNamespace(config=tiny.config()), sampler(tiny), Examiners(Listener(), Listener(), None),
-                                PreferencePlan(requests=4, part=4, takes=2), key)
+                                PreferencePlan(requests=4, part=4, temperatures=(0.8, 0.8)), key)
     assert heard[:2] == heard[2:4] and heard[:2] != heard[4:]
