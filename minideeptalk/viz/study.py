@@ -62,7 +62,7 @@ def front_figure(views: Sequence[View], numbers: Mapping[str, int], y_title: str
     figure = go.Figure()
     figure.add_scatter(mode="lines", name="front", line={"color": INK, "dash": "dot", "width": 2}, hoverinfo="skip")
     for kind, (colour, symbol) in zip(kinds, LOOKS, strict=False):
-        figure.add_scatter(mode="markers+text", name=kind, textposition="top center", textfont={"size": 13, "color": colour},
+        figure.add_scatter(mode="markers+text", name=kind, textposition="top right", textfont={"size": 13, "color": colour},
                            marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.9},
                            error_x=_error(colour), error_y=_error(colour), hovertemplate="%{customdata}<extra></extra>")
     first, *_ = shown = [_restyled(view, kinds, numbers) for view in views]
@@ -70,10 +70,10 @@ def front_figure(views: Sequence[View], numbers: Mapping[str, int], y_title: str
         trace.update({key: values[number] for key, values in first.items() if not key.startswith("error") and values[number] is not None})
         for axis in ("error_x", "error_y"):
             trace[axis].array = first[f"{axis}.array"][number]
-    steps = [{"label": view.label, "method": "update", "args": [values, {"xaxis.title.text": view.x_title}]}
+    steps = [{"label": view.label, "method": "update", "args": [values, {"xaxis.title.text": view.x_title, "xaxis.range": _reach([view], "x")}]}
              for view, values in zip(views, shown)]
     figure.update_layout(sliders=[{"active": 0, "steps": steps, "currentvalue": {"prefix": prefix}, "pad": {"t": 90}, "font": {"color": INK}}])
-    figure.update_xaxes(title={"text": views[0].x_title}, tickformat=".0%", range=_reach(views, "x"))
+    figure.update_xaxes(title={"text": views[0].x_title}, tickformat=".0%", range=_reach(views[:1], "x"))
     figure.update_yaxes(title={"text": y_title}, tickformat=".0%", range=_reach(views, "y"))
     return finish(figure, _front_alt(views, y_title), height=540)
 
@@ -158,7 +158,7 @@ def difference_figure(tables: Mapping[str, Sequence[Difference]], reference: str
     steps = [{"label": measure, "method": "update", "args": [values, {"xaxis.range": reaches[measure]}]} for measure, values in shown.items()]
     figure.update_layout(sliders=[{"active": 0, "steps": steps, "currentvalue": {"prefix": ""}, "pad": {"t": 80}, "font": {"color": INK}}])
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=names[::-1], tickfont={"size": 11}, range=[-0.7, len(names) - 0.3])
-    figure.update_xaxes(title={"text": f"points better than {reference}"}, range=next(iter(reaches.values())), zeroline=False)
+    figure.update_xaxes(title={"text": f"points better than<br>{reference}"}, range=next(iter(reaches.values())), zeroline=False)
     return finish(figure, _difference_alt(tables, reference), height=190 + 30 * len(names))
 
 
