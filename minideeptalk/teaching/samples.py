@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 from minideeptalk.errors import LearnerError
@@ -104,6 +105,20 @@ def book_record(name: str = "nano-deeptalk-aligned") -> dict:
 
     committed = ROOT / "book" / "records" / f"{name}.json"
     return read_record(committed if committed.is_file() else samples_folder() / SHIPPED / "record.json")
+
+
+def bench_record(benchmark: str, size: str = "mini", threads: int = 1) -> dict | None:
+    """The committed record of one benchmark, or None before it was taken.
+
+    Args:
+        benchmark: `experts`, `train`, `talk` or `codec`. size: of the dial. threads: that torch used.
+    """
+    name = f"bench-{benchmark}-{size}-{threads}.json"
+    folders = [ROOT / "book" / "records"]
+    if find_spec("minideeptalk.book_records"):
+        folders.append(Path(str(files("minideeptalk.book_records"))))
+    found = next((folder / name for folder in folders if (folder / name).is_file()), None)
+    return None if found is None else json.loads(found.read_text(encoding="utf-8"))
 
 
 def shipped_talker(stage: str = "3-joint"):

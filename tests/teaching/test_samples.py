@@ -2,8 +2,9 @@
 
 from minideeptalk.records import read_record
 from minideeptalk.speech.files import read_audio
+from minideeptalk.teaching import samples
 from minideeptalk.teaching.project import ROOT
-from minideeptalk.teaching.samples import book_record, sample_clips, samples_folder
+from minideeptalk.teaching.samples import bench_record, book_record, sample_clips, samples_folder
 from minideeptalk.world import FAMILIES
 
 
@@ -18,3 +19,12 @@ def test_question_clips_have_an_answer_and_a_skill_and_can_be_read():
 def test_the_record_beside_the_checkpoints_is_the_one_of_the_book():
     committed = ROOT / "book" / "records" / "nano-deeptalk-aligned.json"
     assert book_record() == read_record(committed) == read_record(samples_folder() / "nano" / "record.json")
+
+
+def test_a_benchmark_that_was_not_taken_has_no_record_and_one_that_was_is_read(monkeypatch, tmp_path):
+    monkeypatch.setattr(samples, "ROOT", tmp_path)
+    monkeypatch.setattr(samples, "find_spec", lambda name: None)
+    assert bench_record("talk", "mini") is None
+    (tmp_path / "book" / "records").mkdir(parents=True)
+    (tmp_path / "book" / "records" / "bench-talk-mini-1.json").write_text('{"size": "mini"}')
+    assert bench_record("talk", "mini") == {"size": "mini"} and bench_record("talk", "nano") is None
