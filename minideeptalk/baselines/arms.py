@@ -7,6 +7,7 @@ from minideeptalk.baselines.by_token import BY_TOKEN, BY_TOKEN_IMPORTANCE
 from minideeptalk.baselines.cascade import CASCADE
 from minideeptalk.baselines.dense import DENSE
 from minideeptalk.baselines.experts_apart import EXPERTS_APART
+from minideeptalk.baselines.lanes import LANES
 from minideeptalk.baselines.lora_puremoe import LORA_PUREMOE
 from minideeptalk.baselines.modular import MODULAR
 from minideeptalk.baselines.moextend import MOEXTEND
@@ -18,8 +19,8 @@ from minideeptalk.baselines.sequential import SEQUENTIAL
 from minideeptalk.errors import LearnerError
 from minideeptalk.training.arm import ALIGNED, DEEPTALK, Arm
 
-MAIN = (ALIGNED, BY_TOKEN, PUREMOE, SEQUENTIAL, IMPORTANCE, RANDOM[0], LORA_PUREMOE, DENSE)
-RIVALS = (*MAIN, BY_TOKEN_IMPORTANCE, DEEPTALK, *RANDOM[1:], SPLIT_BY_INDEX, HARD_ROUTING, SEPARATE_ROUTERS, MOEXTEND, EXPERTS_APART,
+MAIN = (ALIGNED, LANES, PUREMOE, SEQUENTIAL, IMPORTANCE, RANDOM[0], LORA_PUREMOE, DENSE)
+RIVALS = (*MAIN, BY_TOKEN, BY_TOKEN_IMPORTANCE, DEEPTALK, *RANDOM[1:], SPLIT_BY_INDEX, HARD_ROUTING, SEPARATE_ROUTERS, MOEXTEND, EXPERTS_APART,
           REPLAY, AVERAGED, DISTILLED, MODULAR, CASCADE)
 
 TIERS: dict[str, tuple[tuple[Arm, ...], int]] = {"A": (MAIN, 5), "B": (RIVALS, 3), "C": ((ALIGNED, *ABLATIONS), 3)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 
 from minideeptalk.experts import Selection, measure_importance
 from minideeptalk.model import DeepTalkModel
+from minideeptalk.tasks import Batch, collate
 from minideeptalk.training.arm import ALIGNED
 from minideeptalk.training.losses import text_loss
-from minideeptalk.training.profile import COVERED_TEXT, ByLoad, Profile
+from minideeptalk.training.profile import ByLoad, Profile
+from minideeptalk.world import mixture
 
 RANDOM = tuple(replace(ALIGNED, name=f"random-{draw}", select=ByLoad("random", draw=draw + 1),
                        changes="the audio experts are drawn by lot") for draw in range(3))
@@ -25,18 +28,20 @@ SPLIT_BY_INDEX = replace(ALIGNED, name="split-by-index", select=ByLoad("by_index
 class ByImportance:
     """The experts that text misses least become audio experts, whatever their load.
 
-    Importance is the rise of the text loss when one expert alone is closed, on training text of the covered families.
+    Importance is the rise of the text loss when one expert alone is closed, on text of the training split.
 
     Args:
+        families: of that text; None takes those that after-training covers.
         count: audio experts of a layer; None takes the size's own number. batches, batch: how much text is read.
     """
 
+    families: tuple[str, ...] | None = None
     count: int | None = None
     batches: int = 4
     batch: int = 128
 
     def __call__(self, profile: Profile) -> Selection:
-        drawn = [profile.sampler.batch(COVERED_TEXT, self.batch, f"importance-{number}") for number in range(self.batches)]
+        drawn = [self._text(profile, number) for number in range(self.batches)]
 
         @torch.no_grad()
         def loss(model: DeepTalkModel) -> float:
@@ -51,6 +56,11 @@ class ByImportance:
         order = np.argsort(rise, axis=1, kind="stable")[:, :self.count or profile.size.model.audio_experts]
         chosen = tuple(tuple(sorted(int(expert) for expert in layer)) for layer in order)
         return Selection(chosen, rise.shape[1], "importance", "none", profile.seed, -rise)
+
+    def _text(self, profile: Profile, number: int) -> Batch:
+        builder, rng = profile.sampler.builder, random.Random(f"importance-{number}")
+        items = [mixture(rng, "train", self.families or profile.sampler.covered) for _ in range(self.batch)]
+        return collate([builder.chat(item.question, item.answer) for item in items], builder.silence)
 
 
 IMPORTANCE = replace(ALIGNED, name="deeptalk-importance", select=ByImportance(),

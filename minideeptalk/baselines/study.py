@@ -154,10 +154,20 @@ def _trial(job: Job, recipe: Recipe) -> None:
 
 def _run(job: Job, recipe: Recipe) -> None:
     record = complete(recipe, {"study": {"scale": job.plan.scale, "shared": job.before().folder.name}})
+    record["curves"] = thinned(record["curves"])
     record["budget"]["learning_rate_trials"] = trials_of(job.plan.folder, job.arm)
     record["notes"] = [note for note in record["notes"] if "shipped" not in note] + [
         "one run of a study: tools are shared by all, the text model and stage 1 by the arms of this seed"]
     RunRecord(**record).write(job.record)
+
+
+def thinned(curves: list[dict], every: int = 100) -> list[dict]:
+    """Curve points of a record, the losses at every hundredth update and the last alone: a study has many records."""
+    last = {}
+    for point in curves:
+        last[point["stage"]] = max(point["step"], last.get(point["stage"], 0))
+    return [point for point in curves if point["name"].startswith("text_accuracy/") or point["step"] % every == 0
+            or point["step"] >= last[point["stage"]] - 1]
 
 
 STEPS = {"text": _text, "aligned": _aligned, "trial": _trial, "run": _run}

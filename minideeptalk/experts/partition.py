@@ -25,6 +25,7 @@ PARTS = {
     "experts": (".experts.gate_up_proj", ".experts.down_proj"),
     "bank": (".experts.bank.",),
     "lora": (".lora_",),
+    "lane": (".lane_",),
     "talker": ("talker.",),
 }
 """Names of parameter groups, and what each parameter's name contains."""

@@ -1,0 +1,94 @@
+"""Lanes: whatever audio steps learn, a written step gives the same bytes."""
+
+import pytest
+import torch
+
+from minideeptalk.baselines.lanes import LOUDNESS, lane_bank, lay_lanes, stages
+from minideeptalk.baselines.routing import keep_to_own_experts
+from minideeptalk.config import size_config
+from minideeptalk.experts import Selection
+from minideeptalk.experts.partition import trainable_only
+from minideeptalk.training.losses import batch_loss
+
+WRITTEN = torch.tensor([[7, 8, 9, 5]])
+
+
+def _selection(model):
+    return Selection(((1, 4, 6),) * len(model.mixtures()), model.config.experts, "by hand")
+
+
+def _stage(code):
+    return next(stage for stage in stages(size_config("nano")) if stage.code == code)
+
+
+def _learn(model, code, batch, updates=3):
+    with lane_bank(model, _stage(code), _selection(model)):
+        trained = trainable_only(model, _stage(code).trainable)
+        optimizer = torch.optim.AdamW(trained, lr=1e-2, weight_decay=0.1)
+        for _ in range(updates):
+            batch_loss(model, batch).total.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    model.eval()
+
+
+def test_lanes_begin_as_tokens_that_keep_to_their_experts(tiny):
+    model, plain = tiny.model(), tiny.model()
+    plain.load_state_dict(model.state_dict())
+    batch = tiny.batch(tiny.builder())
+    lanes, apart = lay_lanes(model, _selection(model)).eval(), keep_to_own_experts(plain, _selection(plain)).eval()
+    apart.adapter = lanes.adapter
+    with torch.no_grad():
+        assert torch.allclose(lanes(**batch.model_inputs()).hidden, apart(**batch.model_inputs()).hidden, atol=1e-6)
+
+
+def test_a_heard_frame_is_as_loud_as_a_few_words_whatever_the_adapter_learnt(tiny):
+    model = tiny.model()
+    word = float(model.embedding.text.weight.std())
+    torch.nn.init.normal_(model.adapter.proj.weight, std=50.0)
+    lay_lanes(model, _selection(model))
+    heard = model.adapter(tiny.frames(6)) * model.config.num_codebooks
+    assert heard.square().mean().sqrt().item() == pytest.approx(LOUDNESS * word, rel=0.01)
+
+
+@pytest.mark.parametrize("code", ["2.1", "3"])
+def test_learning_speech_leaves_written_steps_the_same_to_the_byte(tiny, code):
+    model = tiny.model()
+    lay_lanes(model, _selection(model)).eval()
+    batch = tiny.batch(tiny.builder())
+    with torch.no_grad():
+        written, spoken = model(WRITTEN).hidden, model(**batch.model_inputs()).hidden
+    _learn(model, code, batch)
+    with torch.no_grad():
+        assert torch.equal(model(WRITTEN).hidden, written)
+        assert not torch.allclose(model(**batch.model_inputs()).hidden, spoken, atol=1e-3)
+
+
+def test_every_part_of_a_lane_learns(tiny):
+    model = tiny.model()
+    lay_lanes(model, _selection(model))
+    before = {name: value.detach().clone() for name, value in model.named_parameters() if ".lane_" in name}
+    _learn(model, "2.1", tiny.batch(tiny.builder()))
+    still = [name for name, value in model.named_parameters() if name in before and torch.equal(value, before[name])]
+    assert before and not still
+
+
+def test_no_gate_draws_a_written_step_to_an_audio_expert(tiny):
+    model = tiny.model()
+    lay_lanes(model, _selection(model))
+    with torch.no_grad():
+        for mixture in model.mixtures():
+            mixture.router.lane_gate.fill_(50.0)
+        routing = model(WRITTEN).routing
+    assert all(not set(layer.indices.flatten().tolist()) & {1, 4, 6} for layer in routing)
+
+
+def test_a_run_with_lanes_is_read_again_as_it_was(tiny):
+    model = tiny.model()
+    lay_lanes(model, _selection(model))
+    batch = tiny.batch(tiny.builder())
+    _learn(model, "2.1", batch)
+    again = lay_lanes(tiny.model(), _selection(model)).eval()
+    again.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(again(**batch.model_inputs()).hidden, model(**batch.model_inputs()).hidden)
