@@ -57,8 +57,8 @@ chapter.diagram()
 # matters: the next piece of sound has to be there before the last one is over.
 #
 # A finished answer can be made in two ways. *All at once*: think to the end, make the sound, play it. *Streaming*: play the first
-# chunk as soon as it exists. On this machine you could hardly hear the difference, since the miniature is small. So below is the same
-# answer as a machine would give it that is many times slower. Each clip begins with the question.
+# chunk as soon as it exists. The miniature is small, so on a machine of today you would hardly hear the difference. Below is the same
+# answer as a slower machine would give it. Each clip begins with the question.
 
 # %%
 import time
@@ -92,7 +92,8 @@ clips = sample_clips("question")
 waveforms = [torch.from_numpy(read_audio(clip.path)) for clip in clips]
 number = next(place for place, waveform in enumerate(waveforms) if clips[place].family == "repeat")
 prompt = builder.heard_prompt(talker.listen(waveforms[number]).frames, AudioToken.ANSWER)
-said, pieces = pieces_of_answer(talker, prompt)
+tries = [pieces_of_answer(talker, prompt) for _ in range(8)]
+said, pieces = min(tries, key=lambda attempt: attempt[1][-1].ready)  # the try that other programs disturbed least
 slow = 1.5 / pieces[-1].ready  # so many times slower that the whole answer takes a second and a half
 question = waveforms[number]
 waits = {"all at once": pieces[-1].ready, "streaming": pieces[0].ready}
@@ -174,13 +175,13 @@ from minideeptalk.model import delays
 
 
 def time_of(work, times=20):
-    """Median milliseconds of one call."""
+    """Milliseconds of one call, the best of some: what else the machine does can only make it slower."""
     laps = []
     for _ in range(times):
         began = time.perf_counter()
         work()
         laps.append(1e3 * (time.perf_counter() - began))
-    return float(np.median(laps))
+    return min(laps)
 
 
 speaking = ParallelDecoder(model, builder, [prompt])
