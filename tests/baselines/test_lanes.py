@@ -42,7 +42,7 @@ def test_lanes_begin_as_tokens_that_keep_to_their_experts(tiny):
         assert torch.allclose(lanes(**batch.model_inputs()).hidden, apart(**batch.model_inputs()).hidden, atol=1e-6)
 
 
-def test_a_heard_frame_is_as_loud_as_a_few_words_whatever_the_adapter_learnt(tiny):
+def test_a_heard_frame_keeps_its_loudness_whatever_the_adapter_learnt(tiny):
     model = tiny.model()
     word = float(model.embedding.text.weight.std())
     torch.nn.init.normal_(model.adapter.proj.weight, std=50.0)
