@@ -238,6 +238,10 @@ DEFAULTS: tuple[Default, ...] = (
             "the adapter sees one frame at a time, so a frame must hold a word before a frozen text model can read it"),
     Default("streams of the codec", "7 of 4096 (SNAC)", "7 of 4096 (SNAC)", "7 of 128 (nano) or 256, same 1 + 2 + 4 pyramid",
             "fitted in seconds; fewer entries are learnt sooner"),
+    Default("decoding of a spoken answer", "batch-parallel: a second row writes the words", "batch-parallel, in two rows", "in two rows; "
+            "one row with `--one-row`", "as the paper; what one row alone does is an ablation"),
+    Default("stage 4", "DPO, beta 0.1, pairs by WER", "one pass: the losing answer is scored under the winning one; gradient reaches the reference",
+            "two passes a model, one loss a codebook, reference without gradient; a command of its own", "the shortcuts change what is learnt"),
     Default("loss", "not said", "mean of 8 streams; text-only batches halved", "text + mean of 7 audio streams",
             "eight weights for eight losses; the halving is an accident of a list in the reference code"),
 )
