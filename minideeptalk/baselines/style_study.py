@@ -113,7 +113,8 @@ def style_of_run(folder: Path, probe_items: int = 1000, items: int | None = None
     right = [said == " ".join(question.item.answer) for said, question in zip(tools.judge.transcribe(sounds), questions)]
     voices = {style: voice_of(*zip(*((sound, len(answer.words)) for sound, answer, one in zip(sounds, answers, asked) if one == style)))
               for style in STYLES}
-    return {"arm": record["arm"], "seed": record["seed"], "commit": record["commit"], "date": record["date"], "items": len(questions),
+    return {"arm": record["arm"], "seed": record["seed"], "commit": record["commit"], "date": record["date"],
+            "updates": record["budget"]["updates"], "items": len(questions),
             "reads_words_only": isinstance(talker.builder, Transcripts),
             "named": confusion(asked, named(talker, questions), (*STYLES, "other")),
             "mirrored": confusion(asked, tools.style_judge.classify(sounds)), "right_words": sum(right) / len(right), "voices": voices,

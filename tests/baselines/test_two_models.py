@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -27,6 +28,7 @@ from minideeptalk.baselines.talking import open_run
 from minideeptalk.cli import main
 from minideeptalk.codec import PyramidCodec
 from minideeptalk.config import CodecConfig, EvaluationConfig, size_config
+from minideeptalk.evaluation.text_skills import answers_right
 from minideeptalk.experts import Selection, find_experts
 from minideeptalk.experts.partition import BACKBONE, parameters_of
 from minideeptalk.hearing.ear import Ear
@@ -37,13 +39,16 @@ from minideeptalk.records import validate
 from minideeptalk.speech.files import write_audio
 from minideeptalk.speech.voices import HELD_OUT_VOICE
 from minideeptalk.tasks import SpokenSet, collate
+from minideeptalk.teaching.material import chapter_sampler, shipped_stage, spoken_material
 from minideeptalk.teaching.samples import shipped_run
 from minideeptalk.training import profile, recipe, run
+from minideeptalk.training.loop import train_stage
 from minideeptalk.training.preparation import Tools
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.stages import speech_stages
-from minideeptalk.world import FAMILIES
+from minideeptalk.world import FAMILIES, Tokenizer
 
+BOOK = Path(__file__).resolve().parents[2] / "book" / "records"
 THREE = pytest.mark.parametrize("arm", [CASCADE, MODULAR, EXPERTS_APART], ids=lambda arm: arm.name)
 
 
@@ -292,6 +297,31 @@ def test_each_group_of_experts_learns_while_the_others_keep_every_byte(tiny, tmp
     budget = made.parts.budget
     assert run._trainable(made.finished_model(), EXPERTS_APART.stages(tiny.size()), budget) > max(
         stage["trainable"] for code, stage in budget.items() if code != "0")
+
+
+@pytest.mark.slow
+def test_a_minute_of_training_teaches_the_modular_rival_to_hear_and_a_cascade_hears_at_once():
+    """The floor of a rival that is real: twice what guessing scores on spoken questions of the validation split."""
+    model = shipped_stage("0-pretrain")
+    model.config.layout = "held"
+    model, stage = with_talker(model, None), replace(MODULAR.stages(size_config("nano"))[0], updates=200)
+    sampler, asked = chapter_sampler(model, spoken_material(800, 300)), spoken_material(200, 8, "validation").questions
+    train_stage(model, stage, lambda step: sampler.batch(stage.tasks, stage.batch, f"0-{step}"), seed=0, show_progress=False,
+                loss=think_and_speak(None))
+    chance = sum(FAMILIES[question.item.family].chance for question in asked) / len(asked)
+    ear = Tools.load(shipped_run()).ear
+    for builder in (Unmarked(model.config, Tokenizer()), Transcripts(model.config, Tokenizer(), ear)):
+        right = answers_right(model, builder, [builder.answer_in_text(question.frames, question.item.answer) for question in asked])
+        assert sum(right) / len(right) >= 2 * chance
+
+
+def test_the_committed_rivals_pass_their_floor():
+    content = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(BOOK.rglob("*.json"))]
+    rivals = [record for record in content if record.get("arm") in (CASCADE.name, MODULAR.name)]
+    if not rivals:
+        pytest.skip("no record of a rival of two models is committed")
+    for metrics in (record["metrics"] for record in rivals):
+        assert metrics["spoken_qa_text"] >= 2 * metrics["chance"]["spoken_qa_text"]
 
 
 # ---- a record of each ----------------------------------------------------------------------------------------------------

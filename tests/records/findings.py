@@ -60,7 +60,7 @@ def style():
 
     def run(arm, right, seed):
         blind = arm == "cascade"
-        return {"arm": arm, "seed": seed, "commit": None, "date": "2026-01-01T00:00:00Z", "items": 80, "reads_words_only": blind,
+        return {"arm": arm, "seed": seed, "commit": None, "date": "2026-01-01T00:00:00Z", "updates": 100, "items": 80, "reads_words_only": blind,
                 "named": [[0, 0, 0, 0, 20]] * 4 if blind else table(right, 5), "mirrored": [[20, 0, 0, 0]] * 4 if blind else table(right, 4),
                 "right_words": 0.5, "voices": {style: {"hz": 200.0 + 10 * number, "spread_hz": 20.0, "seconds_per_word": 0.3} for number, style in enumerate(styles)},
                 "probes": {place: {"accuracy": 0.9 - 0.1 * number, "control": 0.25, "chance": 0.25} for number, place in enumerate(("ear", "read", "thought", "voice"))},
