@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from minideeptalk.experts import Modality
 from minideeptalk.experts.partition import only_experts, trainable_only
 from minideeptalk.tasks import Batch
+from minideeptalk.training.ahead import drawn_ahead
 from minideeptalk.training.checkpoints import Progress, load_progress, save_progress
 from minideeptalk.training.losses import batch_loss
 from minideeptalk.training.processes import average_gradients, joint_points, rows_of, same_start
@@ -94,13 +95,14 @@ def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evalu
     every = max(1, stage.updates // evaluations)
     bar = tqdm(range(done.step, stage.updates), initial=done.step, total=stage.updates, desc=f"stage {stage.code} {stage.title}",
                disable=not (show_progress and accelerator.is_main_process), mininterval=1.0)
+    batches = drawn_ahead(draw_batch, done.step, stage.updates)
     for step in bar:
         torch.manual_seed(seed * 1_000_003 + step + 1_009 * rank)  # dropout does not depend on where a run was interrupted
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, stage)
         wrapped.train()
         with threads.step(step) if threads else nullcontext():
-            batch = draw_batch(step)
+            batch = next(batches)
             parts = loss(wrapped, rows_of(batch, rank, processes).to(accelerator.device), stage.text_weight, stage.balance)
             accelerator.backward(parts.total)
             average_gradients(trained)
