@@ -59,13 +59,13 @@ def read_records(folder: Path) -> list[dict]:
     return records
 
 
-def committed_records(folder: Path | None = None) -> list[dict]:
+def committed_records(folder: Path | None = None, size: str = "nano") -> list[dict]:
     """The records of the study that the book shows: `book/records/study` of a checkout, or the same as installed.
 
     They are not validated again; a test does that for all that is committed.
 
     Args:
-        folder: where they are; None finds them.
+        folder: where they are; None finds them. size: of the models; runs of two sizes do not belong into one mean.
 
     Raises:
         LearnerError: where there are none.
@@ -74,8 +74,9 @@ def committed_records(folder: Path | None = None) -> list[dict]:
         checkout = Path(__file__).resolve().parents[2] / "book" / "records" / "study"
         folder = checkout if checkout.is_dir() else Path(str(files("minideeptalk"))) / "book_records" / "study"
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    records = [record for record in records if record["size"] == size]
     if not records:
-        raise LearnerError("the records of the study", f"none in {folder}", "an incomplete clone or installation", "install again")
+        raise LearnerError(f"records of the study at {size}", f"none in {folder}", "an incomplete clone or installation", "install again")
     return records
 
 

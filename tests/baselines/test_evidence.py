@@ -116,4 +116,6 @@ def test_committed_records_are_read_from_a_folder_or_missed_politely(record_of, 
     with pytest.raises(LearnerError, match="records of the study"):
         committed_records(tmp_path)
     (tmp_path / "a.json").write_text(json.dumps(record_of("puremoe", 3)))
+    (tmp_path / "b.json").write_text(json.dumps(record_of("puremoe", 4) | {"size": "mini"}))
     assert [record["seed"] for record in committed_records(tmp_path)] == [3]
+    assert [record["seed"] for record in committed_records(tmp_path, "mini")] == [4]

@@ -12,9 +12,9 @@ __all__ = ["Exercise", "Mistake", "Mutant", "Result", "check", "exercise_solutio
 
 def exercises() -> dict[str, Exercise]:
     """Every exercise of the book by id."""
-    from minideeptalk.teaching.checks import chapter_00, chapter_01, chapter_02, chapter_03, chapter_04, chapter_05, chapter_06, chapter_07, chapter_08, chapter_09
+    from minideeptalk.teaching.checks import chapter_00, chapter_01, chapter_02, chapter_03, chapter_04, chapter_05, chapter_06, chapter_07, chapter_08, chapter_09, chapter_10, chapter_11, chapter_12, chapter_13, chapter_14, chapter_15
 
-    return {exercise.id: exercise for module in (chapter_00, chapter_01, chapter_02, chapter_03, chapter_04, chapter_05, chapter_06, chapter_07, chapter_08, chapter_09) for exercise in module.EXERCISES}
+    return {exercise.id: exercise for module in (chapter_00, chapter_01, chapter_02, chapter_03, chapter_04, chapter_05, chapter_06, chapter_07, chapter_08, chapter_09, chapter_10, chapter_11, chapter_12, chapter_13, chapter_14, chapter_15) for exercise in module.EXERCISES}
 
 
 def check(exercise_id: str, solution: Callable) -> Result:
