@@ -1,12 +1,13 @@
 """Other people's codecs behind our interface: tiny networks of each kind, with random weights and no network."""
 
+import doctest
 import math
 
 import pytest
 import torch
 from transformers import DacConfig, DacModel, EncodecConfig, EncodecModel, MimiConfig, MimiModel
 
-from minideeptalk.codec import Codec
+from minideeptalk.codec import Codec, pretrained
 from minideeptalk.codec.pretrained import PretrainedCodec, pyramid_to_table, table_to_pyramid
 from minideeptalk.errors import LearnerError
 
@@ -162,3 +163,8 @@ def test_codes_of_another_shape_are_refused(made):
     codec, columns, _ = made
     with pytest.raises(LearnerError, match=f"shape \\(steps, {columns}\\)"):
         codec.decode(torch.zeros(columns, 3 * columns, dtype=torch.long))
+
+
+def test_the_example_runs():
+    failed, tried = doctest.testmod(pretrained)
+    assert failed == 0 and tried > 0

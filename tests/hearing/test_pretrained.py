@@ -1,10 +1,13 @@
 """Whisper's encoder as an ear: a tiny one with random weights, no network."""
 
+import doctest
+
 import pytest
 import torch
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperModel
 
 from minideeptalk.errors import LearnerError
+from minideeptalk.hearing import pretrained
 from minideeptalk.hearing.pretrained import WhisperEar, average_frames
 
 CONFIG = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 16, "decoder_layers": 1, "decoder_attention_heads": 2,
@@ -107,3 +110,8 @@ def test_sound_beyond_the_window_and_other_networks_are_refused(ear):
     other = BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, vocab_size=4))
     with pytest.raises(LearnerError, match="a Whisper model"):
         WhisperEar(other)
+
+
+def test_the_example_runs():
+    failed, tried = doctest.testmod(pretrained)
+    assert failed == 0 and tried > 0

@@ -1,5 +1,6 @@
 """Recordings of people come in at 16 kHz with their words, whatever rate and layout they were kept in; nothing is fetched unasked."""
 
+import doctest
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 
 from minideeptalk.errors import LearnerError
+from minideeptalk.speech import corpora
 from minideeptalk.speech.corpora import (
     Recording,
     folder_of_recordings,
@@ -179,3 +181,8 @@ def test_human_digits():
     for clip in clips[::80]:
         assert soundfile.info(clip.path).samplerate == 8_000
         assert len(clip.waveform()) / 16_000 == pytest.approx(clip.seconds, abs=0.01) and 0.1 < clip.seconds < 2.5
+
+
+def test_the_example_runs():
+    failed, tried = doctest.testmod(corpora)
+    assert failed == 0 and tried > 0
