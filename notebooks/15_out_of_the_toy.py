@@ -730,7 +730,7 @@ for number in range(8):
         errors[name].append(float((averaged - wanted).norm() / wanted.norm()))
 for name, values in errors.items():
     print(f"{name:14} error of the gradient: {np.mean(values):.1e} of its length, {max(values):.1e} at most")
-assert max(errors["weighed"]) < 1e-4 < min(errors["plain average"])
+assert max(errors["weighed"]) < 1e-4 < np.mean(errors["plain average"])  # with equal counts both are right
 
 # %% [markdown]
 # ## Run it small: two processes, one model
