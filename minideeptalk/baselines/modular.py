@@ -44,7 +44,7 @@ def stages(size: SizeConfig) -> list[Stage]:
 class QuietAdapter(Adapter):
     """The adapter with its output scaled, so that at its start a heard frame is about as loud as a written word.
 
-    A frame stands in all Q codec rows: the adapter of the recipe begins some forty times louder than a word.  Attention adds
+    A frame stands in all Q codec rows: the adapter of the recipe begins many times louder than a word.  Attention adds
     little to so loud a step, and the norms take its size out of the gradient, so a reader that may not move learns to hear hardly
     anything.  Scaling also keeps the learning rate in proportion.
 
