@@ -91,7 +91,7 @@ def explain_run(folder: Path | str, find_arm: Callable[[str], Arm], depth: Depth
 
 def _selection(recipe: Recipe) -> Selection:
     selection = recipe.chosen()
-    if selection is None or recipe.arm.prepare is not None or recipe.arm.measure is not None:
+    if selection is None or recipe.arm.prepare is not None:
         raise LearnerError("a run of one model with audio experts set apart and open routing", f"arm {recipe.arm.name}",
                            "this arm sets no experts apart, changes the routing, or is made of two models",
                            "explain a run of deeptalk-aligned, deeptalk, or another selection")
