@@ -46,8 +46,8 @@ def trials_table(trials: Sequence[Mapping]) -> Table:
     for trial in trials:
         name = f"{trial['letter']} {trial['name']}" + (" (taken)" if trial["taken"] else "")
         errors = [f"{trial[texts]['before']:.1%} → {trial[texts]['after']:.1%}" for texts in ("trained", "unseen")]
-        rows.append((name, str(trial["updates"]), f"{trial['rate']:g}", f"{trial['anchor']:g}", *errors))
-    return Table(("trial", "updates", "rate", "anchor", "word errors, trained texts", "word errors, unseen texts"), rows,
+        rows.append((name, str(trial["updates"]), f"{1e5 * trial['rate']:.0f}", f"{trial['anchor']:g}", *errors))
+    return Table(("trial", "updates", "rate, 1e-5", "anchor", "word errors, trained texts", "word errors, unseen texts"), rows,
                  "What was tried on the validation split")
 
 

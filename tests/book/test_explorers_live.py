@@ -38,6 +38,7 @@ EXPLORERS = {
     "explorer_selection.SelectionTrial": "(talker.model, talker.builder, profile_loads(talker.model, chapter_sampler(talker.model, "
                                          "spoken_material(40, 40)), batches=1), lambda model: {'all skills': 0.0})",
     "explorer_stages.StageExplorer": "()",
+    "explorer_preference.TakesExplorer": "(talker, judge)",
     "explorer_time.TimeExplorer": "(talker)",
 }
 
