@@ -164,7 +164,8 @@ parts_timeline(medians, p50, p90)
 
 # %% [markdown]
 # These times belong to the machine that ran this page, and change a little with every run. What you should look at is their
-# *proportions*: what would you make faster first?
+# *proportions*: what would you make faster first? From here on we count CPU time where we can: it is steadier, and on one thread of a
+# quiet machine it is the same.
 #
 # Two more numbers to set beside them. The book's run record holds the same parts, measured once on a quiet machine. And the time
 # of a single step, which comes again and again, tells what the paper's delays would cost here: the slowest stream of the `stream` pattern
@@ -175,12 +176,12 @@ from minideeptalk.model import delays
 
 
 def time_of(work, times=20):
-    """Milliseconds of one call, the best of some: what else the machine does can only make it slower."""
+    """CPU milliseconds of one call on one thread, the best of some: what other programs do is not counted."""
     laps = []
     for _ in range(times):
-        began = time.perf_counter()
+        began = time.process_time()
         work()
-        laps.append(1e3 * (time.perf_counter() - began))
+        laps.append(1e3 * (time.process_time() - began))
     return min(laps)
 
 
@@ -514,7 +515,7 @@ cuts = {"first 1, then 1": (1, 1), "first 1, then 4": (1, 4), "first 2, then 4":
 frames = len(longest.codes)
 chunk_ms = {size: time_of(lambda: codec.decode(longest.codes[:size + 2]), 9) for size in (1, 2, 4, 8)}
 chunk_ms[99] = time_of(lambda: codec.decode(longest.codes), 5)
-before_ms = medians["encode"] + medians["prefill"]
+before_ms = min(run["encode"] + run["prefill"] for run in runs)
 
 # %%
 def when_heard(first, later, slower):

@@ -1,6 +1,6 @@
 """Several turns with one memory: what was asked and answered before stays in the keys and values, and is never read again.
 
-Training knows single turns only, so what a model makes of the turns before is a measurement and not a promise.
+Training knows single turns only, so what a model makes of the turns before is a measurement and not a promise (chapter 12).
 """
 
 from __future__ import annotations
