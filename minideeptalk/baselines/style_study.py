@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -150,17 +152,22 @@ def _trained_voices(spoken: SpokenSet) -> list[SpokenQuestion]:
     return [question for question in spoken.questions if question.voice != HELD_OUT_VOICE.name]
 
 
-def style_finding(folders: Sequence[Path], probe_items: int = 1000) -> dict:
-    """The finding of kind `style` over finished runs of one study."""
-    began, torch_threads = time.perf_counter(), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        runs = [style_of_run(Path(folder), probe_items) for folder in folders]
-    finally:
-        torch.set_num_threads(torch_threads)
-    size = read_record(Path(folders[0]))["size"]
-    return finding("style", size, sorted({run["seed"] for run in runs}), {"probe_items": probe_items, "example": EXAMPLE},
-                   time.perf_counter() - began, {"styles": list(STYLES), "chance": 1 / len(STYLES), "ceiling": ceilings(Path(folders[0])),
+def style_finding(folders: Sequence[Path], probe_items: int = 1000, items: int | None = None, workers: int = 1) -> dict:
+    """The finding of kind `style` over finished runs that share their tools.
+
+    Args:
+        probe_items: training questions of a probe. items: test questions; None asks all in trained voices. workers: processes.
+    """
+    began, folders = time.perf_counter(), [Path(folder) for folder in folders]
+    told = [(folder, probe_items, items) for folder in folders]
+    if workers == 1:
+        runs = [style_of_run(*one) for one in told]
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            runs = list(pool.map(style_of_run, *zip(*told)))
+    size = read_record(folders[0])["size"]
+    return finding("style", size, sorted({run["seed"] for run in runs}), {"probe_items": probe_items, "items": items, "example": EXAMPLE},
+                   time.perf_counter() - began, {"styles": list(STYLES), "chance": 1 / len(STYLES), "ceiling": ceilings(folders[0]),
                                                  "runs": runs}, ["asked by trained voices only, on the test split"])
 
 
@@ -169,8 +176,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("runs", nargs="+", help="folders of finished runs")
     parser.add_argument("--out", required=True, help="where the finding goes")
-    arguments = parser.parse_args()
-    print(f"wrote {write_finding(style_finding(arguments.runs), arguments.out)}")
+    parser.add_argument("--probe-items", type=int, default=1000, help="training questions of a probe (default 1000)")
+    parser.add_argument("--items", type=int, help="test questions (default: all in trained voices)")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+    given = parser.parse_args()
+    print(f"wrote {write_finding(style_finding(given.runs, given.probe_items, given.items, given.workers), given.out)}")
 
 
 if __name__ == "__main__":
