@@ -26,8 +26,7 @@ def pair_of(errors):
 
 def _pair_shape(function):
     pair = function([1, 0, 3, 2])
-    expect(isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(number, int) for number in pair),
-           f"Two takes that differ give a tuple of two whole numbers, yours is {pair!r}.")
+    expect(isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(number, int) for number in pair), f"Two takes that differ give a tuple of two whole numbers, yours is {pair!r}.")
 
 
 def _pair_fewest(function):
@@ -116,8 +115,7 @@ def _score_shape(function):
 
 def _score_sign(function):
     scores = function(*_heard_take())
-    expect((scores < 0).all(), f"Log-probabilities are below zero, yours are {[round(value, 2) for value in scores.tolist()]}. "
-                               "A loss has the other sign; logits are not probabilities yet.")
+    expect((scores < 0).all(), f"Log-probabilities are below zero, yours are {[round(value, 2) for value in scores.tolist()]}. " "A loss has the other sign; logits are not probabilities yet.")
 
 
 def _score_sum(function):
@@ -128,14 +126,12 @@ def _score_sum(function):
 def _score_asked(function):
     logits, targets = _heard_take()
     more = torch.cat([logits, 3 * torch.ones(4, 3, 6)]), torch.cat([targets, torch.full((4, 3), -100)])
-    expect(torch.allclose(function(*more), function(logits, targets), atol=1e-5),
-           "Four more steps at which nothing is asked changed your score. Where a target is -100, nothing counts.")
+    expect(torch.allclose(function(*more), function(logits, targets), atol=1e-5), "Four more steps at which nothing is asked changed your score. Where a target is -100, nothing counts.")
 
 
 def _score_value(function):
     scores, wanted = function(*_heard_take()), _score_by_hand()
-    expect(torch.allclose(scores, wanted, atol=1e-4), f"Added up by hand the scores are {[round(value, 2) for value in wanted.tolist()]}, yours are "
-                                                      f"{[round(value, 2) for value in scores.tolist()]}. Each stream for itself?")
+    expect(torch.allclose(scores, wanted, atol=1e-4), f"Added up by hand the scores are {[round(value, 2) for value in wanted.tolist()]}, yours are " f"{[round(value, 2) for value in scores.tolist()]}. Each stream for itself?")
 
 
 def _score_gradient(function):
@@ -145,24 +141,12 @@ def _score_gradient(function):
     expect(logits.grad is not None and logits.grad.abs().sum() > 0, "No gradient reaches the logits: nothing could learn from this score.")
 
 
-def _score_mean(logits, targets):
-    return take_score(logits, targets) / (targets != -100).sum(dim=0)
-
-
 def _score_raw(logits, targets):
     return (logits.gather(-1, targets.clamp(min=0)[..., None])[..., 0] * (targets != -100)).sum(dim=0)
 
 
 def _score_padding(logits, targets):
     return logits.log_softmax(dim=-1).gather(-1, targets.clamp(min=0)[..., None])[..., 0].sum(dim=0)
-
-
-def _score_together(logits, targets):
-    return take_score(logits, targets).sum().expand(targets.shape[1])
-
-
-def _score_loss(logits, targets):
-    return -take_score(logits, targets)
 
 
 # ---- 11-3 --------------------------------------------------------------------------------------------------------------
@@ -232,10 +216,6 @@ def _preference_no_reference(chosen, rejected, chosen_before, rejected_before, b
     return -F.logsigmoid(beta * (chosen - rejected)).mean(dim=0)
 
 
-def _preference_swapped(chosen, rejected, chosen_before, rejected_before, beta):
-    return preference_loss(rejected, chosen, rejected_before, chosen_before, beta)
-
-
 def _preference_one_sigmoid(chosen, rejected, chosen_before, rejected_before, beta):
     margins = beta * ((chosen - chosen_before.detach()) - (rejected - rejected_before.detach()))
     return -F.logsigmoid(margins.mean(dim=1, keepdim=True)).mean(dim=0).expand(chosen.shape[1])
@@ -270,8 +250,7 @@ def _two_takes():
 def _labels_shape(function):
     for codes in _two_takes():
         labels = function(codes, 3, 10, 99)
-        expect(labels.shape == (10, 3) and labels.dtype == torch.long, f"Labels of a batch of ten steps are whole numbers (10, 3); yours are "
-                                                                      f"{tuple(labels.shape)}, {labels.dtype}.")
+        expect(labels.shape == (10, 3) and labels.dtype == torch.long, f"Labels of a batch of ten steps are whole numbers (10, 3); yours are " f"{tuple(labels.shape)}, {labels.dtype}.")
 
 
 def _labels_start(function):
@@ -302,10 +281,6 @@ def _labels_rest(function):
 
 def _labels_at_the_end(codes, start, steps, over):
     return take_labels(codes, steps - len(codes) - 1, steps, over)
-
-
-def _labels_cut(codes, start, steps, over):
-    return take_labels(codes[:4], start, steps, over)
 
 
 def _labels_endless(codes, start, steps, over):
@@ -346,8 +321,7 @@ def _melody_shape(function):
 
 def _melody_value(function):
     value = function([_track(100, 120, 100, 120)])
-    expect(abs(value - math.log(1.2) / 2) < 1e-3, f"A voice that moves between 100 and 120 Hz has a spread of log 1.2 / 2 = 0.091, yours is {value:.3f}. Take the "
-                                                  "natural logarithm, then the deviation from its mean.")
+    expect(abs(value - math.log(1.2) / 2) < 1e-3, f"A voice that moves between 100 and 120 Hz has a spread of log 1.2 / 2 = 0.091, yours is {value:.3f}. Take the " "natural logarithm, then the deviation from its mean.")
 
 
 def _melody_octave(function):
@@ -362,8 +336,7 @@ def _melody_each(function):
 
 def _melody_voiceless(function):
     value = function([_track(100, None, 120, None), _track(None, None, 150)])
-    expect(value is not None and math.isfinite(value) and abs(value - math.log(1.2) / 2) < 1e-4,
-           f"Steps without a voice do not count, nor do takes with less than two voiced steps; then 0.091 is left, yours is {value}.")
+    expect(value is not None and math.isfinite(value) and abs(value - math.log(1.2) / 2) < 1e-4, f"Steps without a voice do not count, nor do takes with less than two voiced steps; then 0.091 is left, yours is {value}.")
 
 
 def _melody_silence(function):
@@ -385,10 +358,6 @@ def _melody_semitones(tracks):
     return None if value is None else 12 * value / math.log(2)
 
 
-def _melody_zero(tracks):
-    return melody_of(tracks) or 0.0
-
-
 EXERCISES = (
     Exercise("11-1", "which take wins", 1, 10, 1, "min, max, index", pair_of,
              (_pair_shape, _pair_fewest, _pair_most, _pair_none, _pair_few, _pair_ties),
@@ -398,22 +367,22 @@ EXERCISES = (
               Mutant("the last of equal takes", _pair_last, "the first counts"))),
     Exercise("11-2", "how likely was that take", 2, 15, 2, "log_softmax, gather", take_score,
              (_score_shape, _score_sign, _score_sum, _score_asked, _score_value, _score_gradient),
-             (Mutant("mean over steps", _score_mean, "You took the mean"),
+             (Mutant("mean over steps", lambda logits, targets: take_score(logits, targets) / (targets != -100).sum(dim=0), "You took the mean"),
               Mutant("logits, not probabilities", _score_raw, "not probabilities yet"),
               Mutant("padding counts", _score_padding, "nothing counts"),
-              Mutant("streams together", _score_together, "Each stream for itself"),
-              Mutant("a loss", _score_loss, "other sign"))),
+              Mutant("streams together", lambda logits, targets: take_score(logits, targets).sum().expand(targets.shape[1]), "Each stream for itself"),
+              Mutant("a loss", lambda logits, targets: -take_score(logits, targets), "other sign"))),
     Exercise("11-3", "the preference loss", 3, 20, 3, "logsigmoid, detach", preference_loss,
              (_preference_shape, _preference_start, _preference_direction, _preference_streams, _preference_value, _preference_reference),
              (Mutant("no reference", _preference_no_reference, "Subtract what the reference says"),
-              Mutant("takes swapped", _preference_swapped, "Look at the signs"),
+              Mutant("takes swapped", lambda chosen, rejected, chosen_before, rejected_before, beta: preference_loss(rejected, chosen, rejected_before, chosen_before, beta), "Look at the signs"),
               Mutant("one sigmoid for all streams", _preference_one_sigmoid, "its own sigmoid"),
               Mutant("mean inside the sigmoid", _preference_mean_inside, "mean over pairs outside"),
               Mutant("gradient into the reference", _preference_leak, "detach it"))),
     Exercise("11-4", "takes of different length", 2, 15, 2, "slices", take_labels,
              (_labels_shape, _labels_start, _labels_all, _labels_over, _labels_rest),
              (Mutant("aligned to the end", _labels_at_the_end, "begin together"),
-              Mutant("cut to the shorter take", _labels_cut, "Do not cut"),
+              Mutant("cut to the shorter take", lambda codes, start, steps, over: take_labels(codes[:4], start, steps, over), "Do not cut"),
               Mutant("never over", _labels_endless, "it is over"),
               Mutant("filled with zeros", _labels_zeros, "a code like any other"))),
     Exercise("11-5", "how much melody", 2, 15, 2, "logarithms, nan", melody_of,
@@ -421,5 +390,5 @@ EXERCISES = (
              (Mutant("spread in hertz", _melody_hertz, "Hertz are not"),
               Mutant("all takes in one pot", _melody_pooled, "inside each take"),
               Mutant("in semitones", _melody_semitones, "natural logarithm"),
-              Mutant("silence counted as monotony", _melody_zero, "not measured is not zero"))),
+              Mutant("silence counted as monotony", lambda tracks: melody_of(tracks) or 0.0, "not measured is not zero"))),
 )
