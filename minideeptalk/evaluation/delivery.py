@@ -2,7 +2,7 @@
 
 A reward that knows word errors alone can be bought with a monotonous or a drawling voice, or by speaking to one judge.  So
 beside the judge stands the model's own ear, another network that was trained on other voices; pitch is measured on the
-sound, and length against the original recording of the same words.
+sound, and length against the original recording of the same words (chapter 11).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stage 4 on a finished run: pairs are made, the voice learns from them, and everything is measured before and after.
+"""Stage 4 on a finished run (chapter 11): pairs are made, the voice learns from them, and all is measured before and after.
 
 What it leaves in the run's folder: `preferences/` (the pairs), `stages/4-dpo/` and `record-dpo.json`, a run record whose
 `metrics.preference` compares the two models on the test split, and whose `config.preference` says how.  Who has tried settings
