@@ -109,7 +109,7 @@ class ModelSize:
 
 @dataclass(frozen=True)
 class StageLengths:
-    """Updates of each stage, examples in a batch, and peak learning rates."""
+    """Updates of each stage, examples in a batch, peak learning rates, and whether layers are computed twice to save memory."""
 
     pretrain: int = 2400
     align: int = 250
@@ -123,6 +123,7 @@ class StageLengths:
     audio_lr: float = 4e-3
     text_lr: float = 5e-4
     joint_lr: float = 1e-3
+    checkpoint_layers: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def size_config(name: str) -> SizeConfig:
                         expert_hidden=256, audio_experts=6),
         stages=StageLengths(pretrain=12000, align=3000, audio_experts=8000, text_experts=2000, joint=8000,
                             text_batch=512, speech_batch=256, pretrain_lr=6e-4, align_lr=1e-3, audio_lr=8e-4,
-                            joint_lr=3e-4),
+                            joint_lr=3e-4, checkpoint_layers=True),
     )
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import DynamicCache, PreTrainedModel
 from transformers import initialization as init
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from minideeptalk.model.attention import Attention, rotary_tables
 from minideeptalk.model.configuration import DeepTalkConfig
@@ -22,8 +23,11 @@ from minideeptalk.model.router import Router, sequence_balance_loss
 from minideeptalk.model.streams import Adapter, AudioHeads, StreamEmbedding
 
 
-class DecoderLayer(nn.Module):
-    """Pre-norm attention and feed-forward; layer 0 is dense, the others are mixtures of experts."""
+class DecoderLayer(GradientCheckpointingLayer):
+    """Pre-norm attention and feed-forward; layer 0 is dense, the others are mixtures of experts.
+
+    After `model.gradient_checkpointing_enable()` only its input is kept in training, and the rest is computed again for the gradient.
+    """
 
     def __init__(self, config: DeepTalkConfig, layer: int):
         super().__init__()
@@ -62,6 +66,7 @@ class DeepTalkModel(PreTrainedModel):
     config_class = DeepTalkConfig
     base_model_prefix = "deeptalk"
     _supports_sdpa = True
+    supports_gradient_checkpointing = True
 
     def __init__(self, config: DeepTalkConfig):
         super().__init__(config)

@@ -210,6 +210,8 @@ class Recipe:
     def _train(self, model, stage: Stage, sampler: TaskSampler, allowed) -> None:
         name = f"stage {stage.code}"
         self.parts.forget(stage.code)
+        if self.size.stages.checkpoint_layers:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
         result = self.parts.timed(name, lambda: train_stage(
             model, stage, lambda step: sampler.batch(stage.tasks, stage.batch, f"{self.seed}-{stage.code}-{step}"),
             seed=self.seed, selection=allowed, progress_folder=self.folder / "progress" / stage.name,
