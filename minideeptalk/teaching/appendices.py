@@ -11,6 +11,8 @@ from minideeptalk.teaching.chapter import TOLERANCE, Budget, budgets, load_recor
 from minideeptalk.teaching.checks import Exercise, exercises
 from minideeptalk.teaching.project import ROOT
 from minideeptalk.teaching.reference import FOLDER, chapter_names, reference_pages
+from minideeptalk.teaching.speed import speed_page
+from minideeptalk.teaching.tables import markdown_table
 
 STATUS = """# Status: what each chapter costs
 
@@ -48,7 +50,7 @@ In all: {count} exercises, {points} points, about {hours} hours.
 
 def appendix_pages() -> dict[str, str]:
     """File name and Markdown of every generated page."""
-    return {"status.md": status_page(), "exercises.md": exercises_page(), **reference_pages()}
+    return {"status.md": status_page(), "exercises.md": exercises_page(), "speed.md": speed_page(), **reference_pages()}
 
 
 def status_page() -> str:
@@ -59,8 +61,8 @@ def status_page() -> str:
         link = f"[{name[:2]} {budget.title}](../../notebooks/{name}.ipynb)"
         rows.append([link, *_cost_cells(budget, record)])
         bands.append([link, str(len(record["values"])), str(record["runs"]), record["torch"], record["date"]])
-    return STATUS.format(tolerance=TOLERANCE, table=table(["chapter", "units of CPU time", "peak MB", "seconds", "recorded on"], rows),
-                         bands=table(["chapter", "numbers", "runs", "torch", "recorded"], bands))
+    return STATUS.format(tolerance=TOLERANCE, table=markdown_table(["chapter", "units of CPU time", "peak MB", "seconds", "recorded on"], rows),
+                         bands=markdown_table(["chapter", "numbers", "runs", "torch", "recorded"], bands))
 
 
 def _cost_cells(budget: Budget, record: dict) -> list[str]:
@@ -76,7 +78,7 @@ def exercises_page() -> str:
     for number, name in names.items():
         rows = [_exercise_row(exercise) for exercise in known if exercise.id.startswith(number)]
         tables.append(f"## [{number} {titles[name].title}](../../notebooks/{name}.ipynb)\n\n"
-                      + table(["exercise", "kind", "difficulty", "minutes", "points", "needs", "mutants"], rows))
+                      + markdown_table(["exercise", "kind", "difficulty", "minutes", "points", "needs", "mutants"], rows))
     return EXERCISES.format(tables="\n\n".join(tables), count=len(known), points=sum(exercise.points for exercise in known),
                             hours=round(sum(exercise.minutes for exercise in known) / 60))
 
@@ -84,11 +86,6 @@ def exercises_page() -> str:
 def _exercise_row(exercise: Exercise) -> list[str]:
     return [f"{exercise.id} {exercise.title}", exercise.kind, f"{exercise.difficulty} of 5", str(exercise.minutes),
             str(exercise.points), exercise.needs, str(len(exercise.mutants))]
-
-
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [heads, ["---"] * len(heads), *rows])
 
 
 def write_appendices(root: Path = ROOT) -> None:

@@ -1,9 +1,14 @@
-"""Tables in a chapter: rows on a desk, cards on a phone, named cells for a screen reader."""
+"""Tables in a chapter, rows on a desk, cards on a phone, named cells for a screen reader; and plain ones for generated pages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, for pages that are made before the book is built."""
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [heads, ["---"] * len(heads), *rows])
 
 
 @dataclass(frozen=True)

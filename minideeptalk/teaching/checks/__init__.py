@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 from collections.abc import Callable
 
 from minideeptalk.errors import LearnerError
@@ -12,9 +15,9 @@ __all__ = ["Exercise", "Mistake", "Mutant", "Result", "check", "exercise_solutio
 
 def exercises() -> dict[str, Exercise]:
     """Every exercise of the book by id."""
-    from minideeptalk.teaching.checks import chapter_00, chapter_01, chapter_02, chapter_03, chapter_04, chapter_05, chapter_06, chapter_07, chapter_08, chapter_09, chapter_10, chapter_11, chapter_12, chapter_13, chapter_14, chapter_15
-
-    return {exercise.id: exercise for module in (chapter_00, chapter_01, chapter_02, chapter_03, chapter_04, chapter_05, chapter_06, chapter_07, chapter_08, chapter_09, chapter_10, chapter_11, chapter_12, chapter_13, chapter_14, chapter_15) for exercise in module.EXERCISES}
+    names = sorted(module.name for module in iter_modules(__path__) if module.name.startswith("chapter_"))
+    modules = [import_module(f"{__name__}.{name}") for name in names]
+    return {exercise.id: exercise for module in modules for exercise in module.EXERCISES}
 
 
 def check(exercise_id: str, solution: Callable) -> Result:

@@ -1,0 +1,31 @@
+"""The page of speeds says what the benchmark records say: every row, every bar, met or missed."""
+
+import json
+
+from minideeptalk.benchmarks.record import bar, benchmark_record, row
+from minideeptalk.teaching.speed import speed_page
+
+
+def _write(folder, name, **result):
+    made = benchmark_record(name, "mini", 2, "cpu", "wall clock", "kept", 3, {"rows": [], "bars": [], "notes": []} | result)
+    (folder / f"bench-{name}-mini-2.json").write_text(json.dumps(made))
+
+
+def test_every_row_and_bar_stands_on_the_page(tmp_path):
+    _write(tmp_path, "experts", rows=[row("ours", "D 8, E 4", 100, 0.5, 0.4, 12.4)], bars=[
+        bar("near the limit", 1.25, at_most=1.3), bar("growth", 1.2, at_most=1.15)], notes=["evenly random choices"])
+    page = speed_page(tmp_path)
+    assert "| D 8, E 4 | ours | 200 | 1.25 | 12 |" in page
+    assert "| near the limit | at most 1.3 | 1.25 | met |" in page
+    assert "| growth | at most 1.15 | 1.2 | **missed** |" in page
+    assert "2 threads" in page and "*evenly random choices.*" in page
+
+
+def test_parts_of_a_wait_are_shown_and_what_was_not_measured_is_a_dash(tmp_path):
+    _write(tmp_path, "talk", rows=[row("dense", "one token", 1, 0.5, None, None)], latency_ms={"encode": {"p50": 3.14, "p90": 5.0}})
+    page = speed_page(tmp_path)
+    assert "| encode | 3.1 | 5.0 |" in page and "| one token | dense | 2 | - | - |" in page
+
+
+def test_without_records_the_page_says_so(tmp_path):
+    assert "No benchmark has been recorded yet." in speed_page(tmp_path)
