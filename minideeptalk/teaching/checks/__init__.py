@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pkgutil import iter_modules
-
-from collections.abc import Callable
 
 from minideeptalk.errors import LearnerError
 from minideeptalk.teaching.checks.framework import Exercise, Mistake, Mutant, Result, exercise_solution, exercise_stub, run_check
