@@ -71,7 +71,8 @@ def playback_figure(situations: Mapping[str, Mapping[str, Sequence[tuple[float, 
         raise LearnerError("the same lanes in every situation", str(lanes))
     end = max(start + length for lanes in situations.values() for chunks in lanes.values() for start, length in chunks)
     pictures = [_chunks(lanes) for lanes in situations.values()]
-    figure = go.Figure(go.Bar(**pictures[active], orientation="h", showlegend=False, hovertemplate="%{y}: chunk from %{base:.2f} s<extra></extra>"))
+    figure = go.Figure(go.Bar(**pictures[active], orientation="h", showlegend=False, textposition="none",
+                              hovertemplate="%{y}: %{text}<extra></extra>"))
     steps = [{"label": label, "method": "restyle", "args": [{name: [values] for name, values in _flat(picture).items()}, [0]]}
              for label, picture in zip(situations, pictures)]
     figure.update_layout(barmode="overlay", bargap=0.35, sliders=[{
@@ -84,11 +85,12 @@ def playback_figure(situations: Mapping[str, Mapping[str, Sequence[tuple[float, 
 def _chunks(lanes) -> dict:
     rows = [(lane, start, length, number) for lane, chunks in lanes.items() for number, (start, length) in enumerate(chunks)]
     return {"y": [lane for lane, *_ in rows], "base": [round(start, 4) for _, start, _, _ in rows], "x": [round(length, 4) for _, _, length, _ in rows],
+            "text": [f"chunk {number + 1}, from {start:.2f} s" for _, start, _, number in rows],
             "marker": {"color": [(BLUE, GREEN)[number % 2] for *_, number in rows]}}
 
 
 def _flat(picture) -> dict:
-    return {"y": picture["y"], "base": picture["base"], "x": picture["x"], "marker.color": picture["marker"]["color"]}
+    return {**{name: picture[name] for name in ("y", "base", "x", "text")}, "marker.color": picture["marker"]["color"]}
 
 
 def _told(situations, prefix) -> str:

@@ -27,7 +27,8 @@ def test_chunks_stand_where_they_sound_in_every_situation():
     figure = playback_figure(SITUATIONS, "machine: ", active=1)
     bars, steps = figure.data[0], figure.layout.sliders[0].steps
     assert list(bars.y) == ["small", "small", "whole"] and list(bars.base) == [0.2, 1.0, 1.5] and list(bars.x) == [0.5, 0.5, 1.0]
-    assert steps[0].args[0]["base"] == [[0.1, 0.6, 0.4]] and [step.label for step in steps] == list(SITUATIONS)
+    assert steps[0].args[0]["base"] == [[0.1, 0.6, 0.4]] and steps[0].args[0]["text"][0][1] == "chunk 2, from 0.60 s"
+    assert [step.label for step in steps] == list(SITUATIONS)
     assert figure.layout.xaxis.range[1] >= 2.5
 
 
