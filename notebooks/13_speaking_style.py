@@ -380,7 +380,7 @@ guessers = np.random.default_rng(chapter.seed)
 for name, runs in systems.items():
     right_styles = int(np.trace(np.array(runs[0]["mirrored"])))
     lucky = (guessers.binomial(items, 1 / len(STYLES), size=10_000) >= right_styles).mean()
-    print(f"{name:8} {right_styles} of {items} styles mirrored; {lucky:.1%} of the guessers do at least as well")
+    print(f"{name}: {right_styles} of {items} styles mirrored; {lucky:.1%} of the guessers do at least as well")
 
 # %% [markdown]
 # And who is taken for whom? Move the slider through the systems.
@@ -391,7 +391,7 @@ figure, choices = go.Figure(), []
 for name, kind in views:
     shares_of = summed(name, kind)
     z = np.pad(shares_of, ((0, 0), (0, 5 - shares_of.shape[1])))
-    words = f"{name}, style {kind}: {np.trace(shares_of[:, :4]) / 4:.0%} of the asked styles found"
+    words = f"{name}, {kind}: {np.trace(shares_of[:, :4]) / 4:.0%} right"
     choices.append(dict(label=f"{name}, {kind}", method="update",
                         args=[{"z": [z.round(3).tolist()], "text": [[[f"{v:.0%}" for v in row] for row in z]]}, {"title.text": words}]))
 start = choices[1]["args"]
@@ -505,8 +505,8 @@ finish(figure, f"Lines over four places: the share of styles that a linear probe
 
 # %%
 for name, row in at.items():
-    print(f"{name:8}", "  ".join(f"{place} {value:.0%}" for place, value in row.items()))
-print(f"{'control':8} {control:.0%}")
+    print(f"{name}:", ", ".join(f"{place} {value:.0%}" for place, value in row.items()))
+print(f"control: {control:.0%}")
 assert at["cascade"]["read"] < control + 0.1 < at["modular"]["read"] < at["native"]["read"]
 assert at["modular"]["thought"] < at["modular"]["read"] and at["modular"]["voice"] < at["native"]["voice"]
 
