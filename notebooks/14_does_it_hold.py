@@ -225,8 +225,9 @@ for name in SPEECH:
 
 # %% [markdown]
 # A front of means is itself uncertain. Here is the stricter question, arm by arm: is it *surely* better or worse than the
-# recipe? Right of the line is better, for every measure. Filled points are sure of their sign, open ones are not. Move the slider
-# through the measures. And remember: of twenty intervals, one misses by chance.
+# recipe? Right of the line is better, for every measure. Filled points are sure of their sign: the interval leaves out zero, and three seeds or
+# more stand behind it, since two may agree by accident. Move the slider through the measures. And remember: of twenty intervals, one
+# misses by chance.
 
 # %%
 def differences(runs_of, name):
@@ -236,7 +237,7 @@ def differences(runs_of, name):
         ours, theirs = ability(runs, name), ability(everyone[REFERENCE], name)
         difference = paired_interval(ours, theirs)
         if arm != REFERENCE and difference is not None:
-            rows.append(Difference(arm, difference.mean, difference.half, difference.count))
+            rows.append(Difference(arm, difference.mean, difference.half, difference.count, difference.sure_of_sign))
     return rows
 
 
@@ -294,7 +295,7 @@ Table(("in the paper", *names.values()), rows, f"Percent. {SOURCE.replace('~ ', 
 # ## At equal speech
 #
 # Equal updates are one kind of fairness. Another: compare only those who speak equally well. An arm may keep its text simply by
-# learning less. So take the arms that answer spoken questions *no worse* than the recipe, and look at their text alone.
+# learning less. So take the arms that answer spoken questions *not surely worse* than the recipe, and look at their text alone.
 
 # %%
 peers, rows = [], []
@@ -304,9 +305,9 @@ for spoken, text in zip(differences(measured, "spoken questions answered in text
         peers.append(text)
         verdict = "keeps more" if text.sure and text.mean > 0 else "keeps less" if text.sure else "cannot tell"
         rows.append((text.name, f"{100 * spoken.mean:+.1f} ± {100 * spoken.half:.1f}", f"{100 * text.mean:+.1f} ± {100 * text.half:.1f}", verdict))
-print(f"{len(peers)} of {len(measured) - 1} arms answer no worse than {REFERENCE}; of these "
+print(f"{len(peers)} of {len(measured) - 1} arms answer not surely worse than {REFERENCE}; of these "
       f"{sum(row[3] == 'keeps less' for row in rows)} surely keep less text and {sum(row[3] == 'keeps more' for row in rows)} surely more.")
-Table(("arm", "spoken answers, points", "text kept, points", "verdict"), rows, f"Arms that answer no worse than {REFERENCE}; differences from it, in pairs")
+Table(("arm", "spoken answers, points", "text kept, points", "verdict"), rows, f"Arms that answer not surely worse than {REFERENCE}; differences from it, in pairs")
 
 # %% [markdown]
 # ## Run it small: a race in a minute
@@ -573,14 +574,14 @@ for arm, runs in complete.items():
         claims, wrong = claims + len(seeds), wrong + len(against)
         unsure += 0 if difference.sure_of_sign else len(seeds)
         rows.append((f"{arm}: {name}", told(difference, signed=True), ", ".join(map(str, against)) or "none"))
-print(f"Of {claims} claims that single seeds would have made, {wrong} have the wrong sign, and {unsure} are about differences whose interval holds zero.")
+print(f"Of {claims} claims that single seeds would have made, {wrong} have the wrong sign, and {unsure} are about differences that are not sure of their sign.")
 Table((f"against {REFERENCE}", "difference, points", "seeds that say the opposite"), rows, f"Arms with seeds {', '.join(map(str, common))}")
 
 # %% [markdown]
 # ## Goals, met and missed
 #
-# Before the study ran, goals were written down. A goal is *met* or *missed* only if its whole interval says so. Otherwise it is *open*,
-# and more seeds might settle it.
+# Before the study ran, goals were written down. A goal is *met* or *missed* only if its whole interval says so, with three seeds or
+# more. Otherwise it is *open*, and more seeds might settle it.
 
 # %%
 from minideeptalk.baselines.lanes import LANES  # this book's own recipe; its page says what it changes

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 REFERENCE = "deeptalk-aligned"
 COMPARED = {"updates": "updates", "speech_tokens": "speech tokens", "text_tokens": "text tokens"}
-TOLERANCE = 0.03
-"""Relative: whole batches cannot share out examples exactly, and lengths are drawn."""
+TOLERANCE = 0.04
+"""Relative: a merged stage rounds its batch, by up to half an example in 17 (3 %), and lengths are drawn (under 1 % at half the updates)."""
 
 
 def after_alignment(record: Mapping) -> dict[str, int]:

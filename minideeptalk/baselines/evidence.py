@@ -110,7 +110,7 @@ class Goal:
 
 def at_most(interval: Interval | None, limit: float) -> str:
     """`met` where all of the interval lies at or below the limit, `missed` where all of it lies above, else `open`."""
-    if interval is None or interval.half is None:
+    if interval is None or not interval.decides:
         return OPEN
     if interval.mean + interval.half <= limit:
         return MET
@@ -119,7 +119,7 @@ def at_most(interval: Interval | None, limit: float) -> str:
 
 def no_worse(difference: Interval | None) -> str:
     """`missed` where a difference (more is better) is surely below zero, `met` where its mean is not below, else `open`."""
-    if difference is None or difference.half is None:
+    if difference is None or not difference.decides:
         return OPEN
     if difference.sure_of_sign and difference.mean < 0:
         return MISSED
@@ -186,7 +186,7 @@ def _turned(interval: Interval | None) -> Interval | None:
 
 def _beats(kept: Interval | None, answered: Interval | None, control: str) -> Goal:
     """On the front: surely better on one axis and not surely worse on the other."""
-    sides = [side for side in (kept, answered) if side is not None and side.half is not None]
+    sides = [side for side in (kept, answered) if side is not None and side.decides]
     worse = any(side.sure_of_sign and side.mean < 0 for side in sides)
     better = any(side.sure_of_sign and side.mean > 0 for side in sides)
     verdict = OPEN if len(sides) < 2 or not (worse or better) else MISSED if worse else MET

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+FEWEST = 3
+"""Seeds that a verdict needs: two shares of a few hundred items may agree to the last item by accident, and claim to be certain."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -18,8 +21,13 @@ class Interval:
 
     @property
     def sure_of_sign(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.half is not None and abs(self.mean) > self.half
+        """Whether the interval leaves out zero, and rests on `FEWEST` seeds at least."""
+        return self.decides and abs(self.mean) > self.half
+
+    @property
+    def decides(self) -> bool:
+        """Whether there are seeds enough for a verdict."""
+        return self.half is not None and self.count >= FEWEST
 
 
 def t_quantile(freedom: int, inside: float = 0.95) -> float:

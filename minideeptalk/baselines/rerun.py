@@ -17,6 +17,8 @@ BANDS = {
     "style_accuracy.recognised": "ceilings", "style_accuracy.mirrored": "ceilings",
 }
 """Metrics that are compared, and the count of the items each rests on."""
+WHERE = ("config.model_config._name_or_path", "config.study.shared")
+"""Settings that say where a run lay and not what it did."""
 LEAST = 0.05
 """Another processor rounds otherwise, and training amplifies it: no band is narrower than this."""
 
@@ -64,7 +66,7 @@ def comparison_table(record: Mapping, again: Mapping) -> str:
         here = "-" if row.second is None else f"{row.second:.3f}"
         lines.append(f"{row.metric:<28}{row.first:>10.3f}{here:>10}{row.band:>10.3f}  {verdict(row)}")
     lines.append(f"{left} of {len(rows)} inside the band" + "".join(
-        f"\nsetting differs: {name}" for name in different_settings(record, again)))
+        f"\nsetting differs: {name}" for name in different_settings(record, again) if name not in WHERE))
     return "\n".join(lines)
 
 

@@ -119,17 +119,17 @@ def _front_alt(views: Sequence[View], y_title: str) -> str:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far an arm lies from the arm that all are compared with: mean, half-width (None for one seed), number of pairs."""
+    """How far an arm lies from the arm that all are compared with.
+
+    Args:
+        mean, half: of the difference; half is None for one seed. pairs: seeds of both. sure: whether it is sure of its sign.
+    """
 
     name: str
     mean: float
     half: float | None
     pairs: int
-
-    @property
-    def sure(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.half is not None and abs(self.mean) > self.half
+    sure: bool
 
 
 def difference_figure(tables: Mapping[str, Sequence[Difference]], reference: str) -> go.Figure:
@@ -143,7 +143,7 @@ def difference_figure(tables: Mapping[str, Sequence[Difference]], reference: str
     first = next(iter(tables.values()))
     names = [wrapped(row.name) for row in first]
     figure = go.Figure()
-    for sure, name, symbol in ((True, "interval leaves out zero", "circle"), (False, "interval holds zero, or one seed", "circle-open")):
+    for sure, name, symbol in ((True, "sure of its sign", "circle"), (False, "not sure, or too few seeds", "circle-open")):
         figure.add_scatter(mode="markers", name=name, marker={"symbol": symbol, "size": 10, "color": BLUE if sure else VERMILLION,
                                                               "line": {"width": 2}},
                            error_x=_error(BLUE if sure else VERMILLION), customdata=[],

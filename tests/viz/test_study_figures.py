@@ -25,8 +25,8 @@ def curves():
 
 
 def tables():
-    return {"text kept": [Difference("full-tuning-of-everything", -0.3, 0.1, 5), Difference("lazy", 0.02, 0.1, 5)],
-            "answers": [Difference("full-tuning-of-everything", 0.1, 0.02, 5), Difference("lazy", -0.2, None, 1)]}
+    return {"text kept": [Difference("full-tuning-of-everything", -0.3, 0.1, 5, True), Difference("lazy", 0.02, 0.1, 5, False)],
+            "answers": [Difference("full-tuning-of-everything", 0.1, 0.02, 5, True), Difference("lazy", -0.2, None, 1, False)]}
 
 
 KEPT = {stage: {"recipe": {"add": 1.0, "sort": 0.8}, "full": {"add": 0.9, "sort": 0.1 * place}} for place, stage in enumerate(("1", "3"))}
