@@ -497,7 +497,7 @@ for name, runs in systems.items():
     figure.add_scatter(x=list(PLACES), y=means, name=name, mode="lines+markers", line=dict(color=colour, dash=dash, width=3),
                        marker=dict(size=9))
 control = np.mean([run["probes"][place]["control"] for run in result["runs"] for place in PLACES])
-figure.add_hline(y=control, line=dict(color=INK, dash="dot"), annotation_text="control")
+figure.add_hline(y=control, line=dict(color=INK, dash="dot"), annotation_text="control", annotation_position="bottom left")
 figure.update_yaxes(title="style read right", range=[0, 1.05], tickformat=".0%").update_xaxes(title="place")
 at = {name: {place: np.mean([run["probes"][place]["accuracy"] for run in runs]) for place in PLACES} for name, runs in systems.items()}
 told = "; ".join(f"{name}: " + ", ".join(f"{place} {value:.0%}" for place, value in row.items()) for name, row in at.items())
