@@ -88,9 +88,11 @@ def melody_figure(tracks, active, alt):
     """Pitch over time, one line for each name; a slider makes one of them bold."""
     figure, choices = go.Figure(), []
     for name, track in tracks.items():
-        figure.add_scatter(x=np.arange(len(track)) * HOP / SAMPLE_RATE, y=track, mode="lines+markers", name=name, marker=dict(size=4),
-                           line=dict(color=colours[name], dash=dashes[name], width=3), opacity=1.0 if name == active else 0.25)
-        choices.append(dict(label=name, method="restyle", args=[{"opacity": [float(other == name) or 0.25 for other in tracks]}]))
+        look = dict(color=colours[name], dash=dashes[name], width=3)
+        figure.add_scatter(x=np.arange(len(track)) * HOP / SAMPLE_RATE, y=track, name=name, mode="lines+markers",
+                           marker=dict(size=4), line=look, opacity=1.0 if name == active else 0.25)
+        opacity = [float(other == name) or 0.25 for other in tracks]
+        choices.append(dict(label=name, method="restyle", args=[{"opacity": opacity}]))
     slider = dict(active=list(tracks).index(active), steps=choices, currentvalue=dict(prefix="style: "), pad=dict(t=50))
     figure.update_layout(sliders=[slider])
     figure.update_xaxes(title="seconds").update_yaxes(title="pitch, Hz", rangemode="tozero")
@@ -103,8 +105,8 @@ melody_figure({name: one.track for name, one in melodies.items()}, "happy",
               f"Pitch over time of the same words in four styles. {told}.")
 
 # %%
-SoundSlider([AudioClip(f"A user, {name}:", said[name], EXAMPLE, f"Level {decibels(said[name].numpy()):.1f} dB, as all the others.")
-             for name in STYLES], STYLES, "style: ", active=1)
+SoundSlider([AudioClip(f"A user, {name}:", said[name], EXAMPLE,
+                       f"Level {decibels(said[name].numpy()):.1f} dB, as all the others.") for name in STYLES], STYLES, "style: ", active=1)
 
 # %% [markdown]
 # Three things differ: how **high** the voice is, how far it **moves**, and how **fast** it goes. (Anger has a rougher timbre
@@ -298,7 +300,8 @@ print(f"{len(asked)} questions: tables and shares equal to the library's")
 chapter.measure("style named, native", shares["named"], 1 / len(asked))
 chapter.measure("style mirrored, native", shares["mirrored"], 1 / len(asked))
 chapter.measure("style mirrored, ceiling", library["ceiling"], 1 / len(spoken.replies))
-print(f"chance: {1 / len(STYLES):.0%}; always answering in the commonest style: {max(map(asked.count, STYLES)) / len(asked):.0%}")
+commonest = max(map(asked.count, STYLES)) / len(asked)
+print(f"chance: {1 / len(STYLES):.0%}; always answering in the commonest style: {commonest:.0%}")
 
 # %% [markdown]
 # **Chance** is a guess, one in four. The **ceiling** is what the judge says of original speech that went through the codec:
@@ -356,14 +359,16 @@ def score(run, kind):
 def shown(values, blind=False):
     """Mean, and the half-width of the interval where more than one seed was run."""
     interval = t_interval(values)
-    return f"{interval.mean:.0%}" + (f" ± {interval.half:.0%}" if interval.half else "") + (", by construction" if blind else "")
+    half = f" ± {interval.half:.0%}" if interval.half else ""
+    return f"{interval.mean:.0%}{half}{', by construction' if blind else ''}"
 
 # %%
 rows = []
 for name, runs in systems.items():
     blind = runs[0]["reads_words_only"]
-    rows.append((name, f"{runs[0]['updates']:,}", shown([1 / len(STYLES)] if blind else [score(run, "named") for run in runs], blind),
-                 shown([score(run, "mirrored") for run in runs]), shown([run["right_words"] for run in runs]), str(len(runs))))
+    scores = [1 / len(STYLES)] if blind else [score(run, "named") for run in runs]
+    rows.append((name, f"{runs[0]['updates']:,}", shown(scores, blind), shown([score(run, "mirrored") for run in runs]),
+                 shown([run["right_words"] for run in runs]), str(len(runs))))
 rows.append(("chance", "-", f"{result['chance']:.0%}", f"{result['chance']:.0%}", "-", "-"))
 heard = [run["probes"]["ear"]["accuracy"] for runs in systems.values() for run in runs]
 rows.append(("ceiling", "-", f"{np.mean(heard):.0%}", f"{result['ceiling']['mirrored']:.0%}", "-", "-"))
@@ -392,17 +397,18 @@ for name, kind in views:
     shares_of = summed(name, kind)
     z = np.pad(shares_of, ((0, 0), (0, 5 - shares_of.shape[1])))
     words = f"{name}, {kind}: {np.trace(shares_of[:, :4]) / 4:.0%} right"
+    cells = [[f"{value:.0%}" for value in row] for row in z]
     choices.append(dict(label=f"{name}, {kind}", method="update",
-                        args=[{"z": [z.round(3).tolist()], "text": [[[f"{v:.0%}" for v in row] for row in z]]}, {"title.text": words}]))
+                        args=[{"z": [z.round(3).tolist()], "text": [cells]}, {"title.text": words}]))
 start = choices[1]["args"]
-figure.add_heatmap(z=start[0]["z"][0], text=start[0]["text"][0], texttemplate="%{text}", x=[*STYLES, "no style"], y=list(STYLES), zmin=0,
-                   zmax=1, colorscale=HEAT, xgap=2, ygap=2, showscale=False)
+figure.add_heatmap(z=start[0]["z"][0], text=start[0]["text"][0], texttemplate="%{text}", x=[*STYLES, "no style"],
+                   y=list(STYLES), zmin=0, zmax=1, colorscale=HEAT, xgap=2, ygap=2, showscale=False)
 slider = dict(active=1, steps=choices, currentvalue=dict(prefix=""), pad=dict(t=60))
 figure.update_layout(sliders=[slider], title=dict(text=start[1]["title.text"], font=dict(size=14)), margin=dict(t=44))
 figure.update_xaxes(title="found", showgrid=False).update_yaxes(title="asked in", autorange="reversed", showgrid=False)
 told = "; ".join(choice["args"][1]["title.text"] for choice in choices)
-finish(figure, f"Tables of the style asked in against the style found; a slider moves through the systems, named and mirrored. {told}.",
-       height=440)
+finish(figure, "Tables of the style asked in against the style found; a slider moves through the systems, named and "
+               f"mirrored. {told}.", height=440)
 
 # %% [markdown]
 # The cascade's rows are all alike: it answers everybody in one voice, since its text model sees no difference, and asked for
@@ -438,7 +444,8 @@ for name in ORDER:
     colour, dash = looks[name]
     figure.add_scatter(x=times, y=padded(tracks[name, "happy"]), name=name, mode="lines+markers", marker=dict(size=4),
                        line=dict(color=colour, dash=dash, width=3))
-choices = [dict(label=one, method="restyle", args=[{"y": [padded(tracks[name, one]) for name in ORDER]}]) for one in STYLES]
+choices = [dict(label=one, method="restyle", args=[{"y": [padded(tracks[name, one]) for name in ORDER]}])
+           for one in STYLES]
 slider = dict(active=1, steps=choices, currentvalue=dict(prefix="asked in the style: "), pad=dict(t=50))
 figure.update_layout(sliders=[slider])
 figure.update_xaxes(title="seconds").update_yaxes(title="pitch of the answer, Hz", rangemode="tozero")
@@ -450,7 +457,8 @@ def mean_hz(name, one):
 
 
 told = "; ".join(f"{name}: " + ", ".join(f"{one} {mean_hz(name, one)}" for one in STYLES) for name in ORDER)
-finish(figure, f"Pitch of the systems' answers over time; a slider chooses the style of the question. Mean pitch in Hz: {told}.", height=420)
+finish(figure, "Pitch of the systems' answers over time; a slider chooses the style of the question. Mean pitch in Hz: "
+               f"{told}.", height=420)
 
 # %%
 gap, players = torch.zeros(SAMPLE_RATE // 4), []
@@ -494,14 +502,18 @@ figure = go.Figure()
 for name, runs in systems.items():
     means = [np.mean([run["probes"][place]["accuracy"] for run in runs]) for place in PLACES]
     colour, dash = looks[name]
-    figure.add_scatter(x=list(PLACES), y=means, name=name, mode="lines+markers", line=dict(color=colour, dash=dash, width=3),
+    figure.add_scatter(x=list(PLACES), y=means, name=name, mode="lines+markers",
+                       line=dict(color=colour, dash=dash, width=3),
                        marker=dict(size=9))
 control = np.mean([run["probes"][place]["control"] for run in result["runs"] for place in PLACES])
 figure.add_hline(y=control, line=dict(color=INK, dash="dot"), annotation_text="control", annotation_position="bottom left")
 figure.update_yaxes(title="style read right", range=[0, 1.05], tickformat=".0%").update_xaxes(title="place")
-at = {name: {place: np.mean([run["probes"][place]["accuracy"] for run in runs]) for place in PLACES} for name, runs in systems.items()}
-told = "; ".join(f"{name}: " + ", ".join(f"{place} {value:.0%}" for place, value in row.items()) for name, row in at.items())
-finish(figure, f"Lines over four places: the share of styles that a linear probe reads right. {told}. Control {control:.0%}.", height=360)
+at = {name: {place: np.mean([run["probes"][place]["accuracy"] for run in runs]) for place in PLACES}
+      for name, runs in systems.items()}
+told = "; ".join(f"{name}: " + ", ".join(f"{place} {value:.0%}" for place, value in row.items())
+                 for name, row in at.items())
+finish(figure, f"Lines over four places: the share of styles that a linear probe reads right. {told}. "
+               f"Control {control:.0%}.", height=360)
 
 # %%
 for name, row in at.items():
@@ -534,7 +546,8 @@ from minideeptalk.baselines.modular import with_talker
 with torch.no_grad():
     vectors = torch.cat([question.frames for question in questions])
     word = text_model.embedding.text.weight.std()
-    for who, adapter in (("the recipe's adapter, untrained", text_model.adapter), ("after stage 1", shipped_stage("1-align").adapter),
+    for who, adapter in (("the recipe's adapter, untrained", text_model.adapter),
+                         ("after stage 1", shipped_stage("1-align").adapter),
                          ("the modular rival's, untrained", with_talker(text_model, None).adapter)):
         print(f"{who:32} {7 * adapter(vectors).std() / word:6.1f} times as loud as a word")
 
@@ -555,8 +568,9 @@ def clips(count):
     """Lists of three words by all users' voices in all styles: (waveform, style), all equally loud."""
     made = []
     for number in range(count):
-        words, name = draw.choice(WORDS, 3, replace=False), STYLES[number % 4]
-        made.append((speaker.speak(tuple(words), voice=USER_VOICES[number // 4 % len(USER_VOICES)], style=name).waveform, name))
+        words, name = tuple(draw.choice(WORDS, 3, replace=False)), STYLES[number % 4]
+        voice = USER_VOICES[number // 4 % len(USER_VOICES)]
+        made.append((speaker.speak(words, voice=voice, style=name).waveform, name))
     return made
 
 
@@ -615,10 +629,12 @@ called = {who: [np.mean([recogniser.name(wave * 10 ** (gain / 20)) == "angry" fo
 figure = go.Figure()
 for (who, values), colour, dash in zip(called.items(), (VERMILLION, BLUE), ("solid", "dash")):
     figure.add_scatter(x=gains, y=values, name=who, mode="lines+markers", line=dict(color=colour, dash=dash, width=3))
-figure.update_xaxes(title="volume turned up by, dB").update_yaxes(title="sad voices called angry", range=[-0.03, 1.05], tickformat=".0%")
+figure.update_xaxes(title="volume turned up by, dB")
+figure.update_yaxes(title="sad voices called angry", range=[-0.03, 1.05], tickformat=".0%")
 chapter.measure("sad voices called angry at the loudest", called["loudness forgotten"][-1], 1 / len(sad))
 finish(figure, "Share of sad voices that are called angry, over the volume. " + "; ".join(
-    f"{who}: {values[0]:.0%} at {gains[0]} dB, {values[-1]:.0%} at {gains[-1]} dB" for who, values in called.items()) + ".", height=340)
+    f"{who}: {values[0]:.0%} at {gains[0]} dB, {values[-1]:.0%} at {gains[-1]} dB"
+    for who, values in called.items()) + ".", height=340)
 
 # %% [markdown]
 # A recogniser learns whatever tells the classes apart most easily. If that is the volume, it becomes a volume meter, and a
@@ -664,7 +680,7 @@ TalkExplorer(native, question=EXAMPLE).show()
 # %%
 # Exercise 13-1: your code
 def confusion_table(asked, found, names):
-    """Two lists of style names, equally long, and the C names -> (C, C) counts: row the style asked in, column the style found."""
+    """Styles asked and found (equally long lists) and the C names -> counts (C, C): row asked in, column found."""
     raise NotImplementedError("your code here")
 
 # %%
@@ -676,7 +692,7 @@ check("13-1", confusion_table)
 #
 # ```python
 # def confusion_table(asked, found, names):
-#     """Two lists of style names, equally long, and the C names -> (C, C) counts: row the style asked in, column the style found."""
+#     """Styles asked and found (equally long lists) and the C names -> counts (C, C): row asked in, column found."""
 #     table = torch.zeros(len(names), len(names), dtype=torch.long)
 #     for one, other in zip(asked, found):
 #         if other in names:
@@ -711,7 +727,7 @@ check("13-1", confusion_table)
 # %%
 # Exercise 13-2: your code
 def match_loudness(waveform, target_db):
-    """waveform (N,), N a multiple of 320 -> the same, scaled so that its sounding frames have the mean power `target_db` dB below or above 1."""
+    """waveform (N,), N a multiple of 320 -> scaled so that the mean power of its sounding frames is `target_db` dB."""
     raise NotImplementedError("your code here")
 
 # %%
@@ -723,7 +739,7 @@ check("13-2", match_loudness)
 #
 # ```python
 # def match_loudness(waveform, target_db):
-#     """waveform (N,), N a multiple of 320 -> the same, scaled so that its sounding frames have the mean power `target_db` dB below or above 1."""
+#     """waveform (N,), N a multiple of 320 -> scaled so that the mean power of its sounding frames is `target_db` dB."""
 #     power = waveform.reshape(-1, 320).square().mean(dim=1)  # (F,) frames of 20 ms
 #     sounding = power[power >= power.max() * 10 ** (-40 / 10)]  # pauses are more than 40 dB below the loudest frame
 #     level = 10 * torch.log10(sounding.mean())
@@ -757,7 +773,7 @@ check("13-2", match_loudness)
 # %%
 # Exercise 13-3: your code
 def pitch_of_frame(frame, rate, lowest, highest):
-    """frame (N,) numpy, samples a second, and the range of pitch in Hz -> pitch in Hz, from the first lag that resembles nearly best."""
+    """frame (N,), samples a second, range in Hz -> pitch in Hz, from the first lag that resembles nearly best."""
     raise NotImplementedError("your code here")
 
 # %%
@@ -769,7 +785,7 @@ check("13-3", pitch_of_frame)
 #
 # ```python
 # def pitch_of_frame(frame, rate, lowest, highest):
-#     """frame (N,) numpy, samples a second, and the range of pitch in Hz -> pitch in Hz, from the first lag that resembles nearly best."""
+#     """frame (N,), samples a second, range in Hz -> pitch in Hz, from the first lag that resembles nearly best."""
 #     frame = frame - frame.mean()
 #     lags = np.arange(int(rate / highest), int(rate / lowest) + 1)
 #     likeness = []
@@ -810,7 +826,7 @@ check("13-3", pitch_of_frame)
 # %%
 # Exercise 13-4: your code
 def chance_of_luck(right, total, chance):
-    """Right answers, questions, and the chance of each guess -> probability that a guesser gets at least so many right."""
+    """Right answers, questions, chance of each guess -> probability that a guesser gets at least so many right."""
     raise NotImplementedError("your code here")
 
 # %%
@@ -822,7 +838,7 @@ check("13-4", chance_of_luck)
 #
 # ```python
 # def chance_of_luck(right, total, chance):
-#     """Right answers, questions, and the chance of each guess -> probability that a guesser gets at least so many right."""
+#     """Right answers, questions, chance of each guess -> probability that a guesser gets at least so many right."""
 #     return sum(math.comb(total, count) * chance**count * (1 - chance) ** (total - count) for count in range(right, total + 1))
 # ```
 #

@@ -16,7 +16,7 @@ from minideeptalk.teaching.checks.framework import Exercise, Mutant, expect
 
 
 def confusion_table(asked, found, names):
-    """Two lists of style names, equally long, and the C names -> (C, C) counts: row the style asked in, column the style found."""
+    """Styles asked and found (equally long lists) and the C names -> counts (C, C): row asked in, column found."""
     ### BEGIN SOLUTION
     table = torch.zeros(len(names), len(names), dtype=torch.long)
     for one, other in zip(asked, found):
@@ -82,7 +82,7 @@ def _table_last_for_others(asked, found, names):
 
 
 def match_loudness(waveform, target_db):
-    """waveform (N,), N a multiple of 320 -> the same, scaled so that its sounding frames have the mean power `target_db` dB below or above 1."""
+    """waveform (N,), N a multiple of 320 -> scaled so that the mean power of its sounding frames is `target_db` dB."""
     ### BEGIN SOLUTION
     power = waveform.reshape(-1, 320).square().mean(dim=1)  # (F,) frames of 20 ms
     sounding = power[power >= power.max() * 10 ** (-40 / 10)]  # pauses are more than 40 dB below the loudest frame
@@ -158,7 +158,7 @@ def _loudness_in_place(waveform, target_db):
 
 
 def pitch_of_frame(frame, rate, lowest, highest):
-    """frame (N,) numpy, samples a second, and the range of pitch in Hz -> pitch in Hz, from the first lag that resembles nearly best."""
+    """frame (N,), samples a second, range in Hz -> pitch in Hz, from the first lag that resembles nearly best."""
     ### BEGIN SOLUTION
     frame = frame - frame.mean()
     lags = np.arange(int(rate / highest), int(rate / lowest) + 1)
@@ -240,7 +240,7 @@ def _pitch_with_offset(frame, rate, lowest, highest):
 
 
 def chance_of_luck(right, total, chance):
-    """Right answers, questions, and the chance of each guess -> probability that a guesser gets at least so many right."""
+    """Right answers, questions, chance of each guess -> probability that a guesser gets at least so many right."""
     ### BEGIN SOLUTION
     return sum(math.comb(total, count) * chance**count * (1 - chance) ** (total - count) for count in range(right, total + 1))
     ### END SOLUTION
