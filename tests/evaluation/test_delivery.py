@@ -48,7 +48,7 @@ def test_both_listeners_and_the_length_are_reported_for_trained_unseen_and_origi
     train = SpokenSet([], [tiny.reply(("red", "cat"), "sad"), tiny.reply(("box", "hat"), "sad")])
     unseen = SpokenSet([], [tiny.reply(("red", "cat"), "happy"), tiny.reply(("red", "hat"), "sad")])
     said = Answer(["red", "cat"], torch.zeros(6, 7, dtype=torch.long), [0, 2], True)
-    monkeypatch.setattr(module, "speak", lambda model, builder, prompts: [said] * len(prompts))
+    monkeypatch.setattr(module, "speak", lambda model, builder, prompts, decoder: [said] * len(prompts))
     fakes = Fakes()
     found = delivery(None, tiny.builder(), Examiners(fakes, fakes, fakes), fakes, train, unseen, 2)
     assert set(found) == {"trained", "unseen", "original"}

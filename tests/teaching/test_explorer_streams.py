@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from minideeptalk.inference.decoding import SpokenDecoder
 from minideeptalk.model import delay, delays
 from minideeptalk.teaching.explorer_streams import PATTERNS, UNDOINGS, StreamExplorer, undo
 
@@ -18,6 +19,7 @@ class FakeCodec:
 class FakeTalker:
     def __init__(self, tiny):
         self.model, self.builder, self.codec = tiny.model().eval(), tiny.builder(), FakeCodec()
+        self.decoder = SpokenDecoder
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
