@@ -1,4 +1,4 @@
-"""A finished run of any arm as a conversation partner: one model, or the two of a rival (chapter 13)."""
+"""A finished run of any arm as a conversation partner: one model as trained, one that the arm rebuilt, or the two of a rival."""
 
 from __future__ import annotations
 
@@ -26,22 +26,25 @@ def open_run(folder: Path | str, stage: str = LAST, parallel: bool = True) -> Ta
     """`inference.talk.open_talker` for a run of any arm.
 
     Args:
-        stage, parallel: as there; a rival of two models has one finished stage, and finds its words before it speaks anyhow.
+        stage, parallel: as there; an arm that rebuilds the model (`Arm.prepare`) has one finished stage, and a rival of two models
+            finds its words before it speaks anyhow.
 
     Raises:
-        LearnerError: for a folder without a finished run, a damaged checkpoint, or another stage of a rival of two models.
+        LearnerError: for a folder without a finished run, a damaged checkpoint, or another stage of an arm that rebuilds the model.
     """
     folder = Path(folder)
     settings = RunSettings.read(folder) if any((folder / name).is_file() for name in (SETTINGS, "record.json")) else RunSettings()
-    if settings.arm not in PAIRS:
+    arm = find_arm(settings.arm)
+    if arm.prepare is None and arm.name not in PAIRS:
         return open_talker(folder, stage, parallel)
     if stage != LAST:
-        raise LearnerError(f"the finished {settings.arm}", f"--stage {stage}", "a rival of two models has no other stage to talk to",
+        raise LearnerError(f"the finished {arm.name}", f"--stage {stage}", "an arm that changes the model itself has no other stage to talk to",
                            "leave --stage away")
-    recipe = Recipe(size_config(settings.size), folder, settings.seed, find_arm(settings.arm), None, progress=False)
-    last = recipe.arm.stages(recipe.size)[-1].name
+    recipe = Recipe(size_config(settings.size), folder, settings.seed, arm, None, progress=False)
+    last = arm.stages(recipe.size)[-1].name
     if not has_stage(folder, last):
         raise LearnerError(f"a run with stages/{last}", str(folder), "training has not reached this stage",
                            f"minideeptalk train --resume --out {folder}")
     with damage_explained(folder):
-        return PAIRS[settings.arm](recipe.finished_model(), Ear.load(folder / "ear"), PyramidCodec.load(folder / "codec"))
+        model, ear, codec = recipe.finished_model(), Ear.load(folder / "ear"), PyramidCodec.load(folder / "codec")
+    return PAIRS[arm.name](model, ear, codec) if arm.name in PAIRS else Talker(model, ear, codec, parallel=parallel)

@@ -41,7 +41,9 @@ def load_stage(folder: Path | str, stage: str) -> DeepTalkModel:
                            "train with `minideeptalk train --size nano --out DIR`, or add --resume to go on")
     try:
         if (place / "model.safetensors").exists():
-            return DeepTalkModel.from_pretrained(place, local_files_only=True).float()
+            model, found = DeepTalkModel.from_pretrained(place, local_files_only=True, output_loading_info=True)
+            _refuse_strangers(found["unexpected_keys"], place)
+            return model.float()
         link = json.loads((place / "changes.json").read_text())
         model = load_stage(folder, link["since"])
         apply_changes(model, load_file(place / CHANGES))
@@ -53,6 +55,14 @@ def load_stage(folder: Path | str, stage: str) -> DeepTalkModel:
     except Exception as error:  # a damaged file raises many types in safetensors, json and transformers
         raise LearnerError(f"a readable checkpoint in {place}", f"{type(error).__name__}: {error}",
                            "the file was cut off or edited", "train this stage again") from error
+
+
+def _refuse_strangers(names, place: Path) -> None:
+    """transformers passes over tensors that the model has no place for; what is left would answer, and answer wrongly."""
+    if names:
+        raise LearnerError("a checkpoint of the plain model", f"{len(names)} tensors more, such as {sorted(names)[0]}, in {place}",
+                           "an arm of the study rebuilt the model before it trained this stage",
+                           "open the run with baselines.talking.open_run, or `minideeptalk talk`")
 
 
 def changes_between(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

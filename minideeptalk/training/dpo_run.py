@@ -25,6 +25,7 @@ from minideeptalk.model.checkpoints import has_stage, load_stage
 from minideeptalk.records import RunRecord, environment, read_record, relative_text_drop
 from minideeptalk.speech.voices import HELD_OUT_VOICE
 from minideeptalk.tasks import ExampleBuilder, TaskSampler
+from minideeptalk.training.arm import ALIGNED, DEEPTALK
 from minideeptalk.training.dpo import ANCHOR, BETA, PreferenceLoss, preference_stage
 from minideeptalk.training.loop import train_stage
 from minideeptalk.training.preferences import PreferencePlan, Preferences, make_preferences, pair_batch
@@ -44,12 +45,15 @@ class PreferenceRun:
         folder: with `record.json` and the checkpoint of stage 3. plan: how pairs are made. seed: of takes and batches.
 
     Raises:
-        LearnerError: for a folder without a finished run, or with a damaged checkpoint.
+        LearnerError: for a folder without a finished run, a run of another arm than the recipe's, or a damaged checkpoint.
     """
 
     def __init__(self, folder: Path | str, plan: PreferencePlan = PLAN, seed: int = 0, progress: bool = True):
         self.folder, self.plan, self.seed, self.progress = Path(folder), plan, seed, progress
         self.record = read_record(self.folder)
+        if self.record["arm"] not in (ALIGNED.name, DEEPTALK.name):
+            raise LearnerError(f"a run of {ALIGNED.name} or {DEEPTALK.name}", f"one of {self.record['arm']}",
+                               "stage 4 goes on from the recipe's own model, and this arm changed it", "minideeptalk train --size nano --out DIR")
         self.size = size_config(self.record["size"])
         self.recipe = Recipe(self.size, self.folder, self.record["seed"], progress=progress)
         self.stage = preference_stage(self.size)

@@ -1,13 +1,21 @@
 """Lanes: whatever audio steps learn, a written step gives the same bytes."""
 
+import json
+from dataclasses import replace
+
 import pytest
 import torch
 
-from minideeptalk.baselines.lanes import LOUDNESS, lane_bank, lay_lanes, stages
+from minideeptalk.baselines.lanes import LANES, LOUDNESS, lane_bank, lay_lanes, stages
 from minideeptalk.baselines.routing import keep_to_own_experts
-from minideeptalk.config import size_config
+from minideeptalk.baselines.talking import open_run
+from minideeptalk.codec import PyramidCodec
+from minideeptalk.config import CodecConfig, size_config
+from minideeptalk.errors import LearnerError
 from minideeptalk.experts import Selection
 from minideeptalk.experts.partition import trainable_only
+from minideeptalk.hearing.ear import Ear
+from minideeptalk.model.checkpoints import load_stage
 from minideeptalk.training.losses import batch_loss
 
 WRITTEN = torch.tensor([[7, 8, 9, 5]])
@@ -92,3 +100,36 @@ def test_a_run_with_lanes_is_read_again_as_it_was(tiny):
     again.load_state_dict(model.state_dict())
     with torch.no_grad():
         assert torch.equal(again(**batch.model_inputs()).hidden, model(**batch.model_inputs()).hidden)
+
+
+# ---- talking to a finished run --------------------------------------------------------------------------------------------
+
+
+def _finished(tiny, folder):
+    """A run of `deeptalk-lanes` as far as talking needs it; returns the trained model."""
+    model = tiny.model()
+    for name in ("0-pretrain", "1-align"):
+        model.save_pretrained(folder / "stages" / name)
+    _selection(model).save(folder / "selection.json")
+    trained = lay_lanes(tiny.model(), _selection(model))
+    trained.load_state_dict(model.state_dict(), strict=False)
+    _learn(trained, "2.1", tiny.batch(tiny.builder()))
+    trained.save_pretrained(folder / "stages" / "3-joint")
+    Ear(tiny.words, replace(size_config("nano").ear, width=6, heads=2)).save(folder / "ear")
+    PyramidCodec.fit([torch.randn(200, 80)], CodecConfig(codebook_size=8, iterations=1)).save(folder / "codec")
+    (folder / "config.json").write_text(json.dumps({"size": "nano", "seed": 0, "arm": LANES.name, "scratch": True}))
+    return trained
+
+
+def test_a_finished_run_is_opened_as_it_was_trained(tiny, tmp_path):
+    trained = _finished(tiny, tmp_path)
+    batch = tiny.batch(tiny.builder())
+    opened = open_run(tmp_path).model
+    with torch.no_grad():
+        assert torch.equal(opened(**batch.model_inputs()).hidden, trained(**batch.model_inputs()).hidden)
+
+
+def test_opened_as_a_plain_model_it_is_refused(tiny, tmp_path):
+    _finished(tiny, tmp_path)
+    with pytest.raises(LearnerError, match="rebuilt the model"):
+        load_stage(tmp_path, "3-joint")
