@@ -227,14 +227,18 @@ print(f"{tuple(answer.codes.shape)} codes -> {len(sound)} samples, {len(sound) /
 # ## The same as the library's?
 #
 # The library gives out its sound in pieces while the model still speaks, with cross-fades between them, so its samples differ a little. Words,
-# codes and length do not.
+# codes and length do not. (We wrote the loop of a model that finds its own words while it speaks; elsewhere the library lets a second row find them, as the
+# paper does: chapter 12.)
 
 # %%
-reply = talker.answer(waveform, AudioToken.ANSWER)
+from minideeptalk.inference.talker import Talker
+
+alone = Talker(talker.model, talker.ear, talker.codec, parallel=False)  # one row, as above
+reply = alone.answer(waveform, AudioToken.ANSWER)
 assert reply.text.split() == answer.words
 assert reply.heard.split() == list(heard.words) and reply.style == heard.style
 assert len(reply.waveform) == len(sound)
-pieces = [len(piece) for piece, _ in talker.chunks(heard, AudioToken.ANSWER)]
+pieces = [len(piece) for piece, _ in alone.chunks(heard, AudioToken.ANSWER)]
 assert sum(pieces) == len(sound)
 print("the same words:", reply.text)
 print("the same length, given out in pieces of", *pieces, "samples")
