@@ -46,7 +46,7 @@ def _section(record: dict) -> str:
     machine = f"{record['device']['cpu']}, {_counted(record['threads'], 'thread')}, torch {record['versions']['torch']}, {record['date'][:10]}"
     parts = [f"### `{record['size']}`, {_counted(record['threads'], 'thread')}\n\n*{machine}. {record['clock']}.*"]
     if record["bars"]:
-        parts.append(markdown_table(("claim", "wanted", "measured", ""), [_bar_cells(bar) for bar in record["bars"]]))
+        parts.append(markdown_table(("claim", "wanted", "measured", "verdict"), [_bar_cells(bar) for bar in record["bars"]]))
     if record.get("latency_ms"):
         cells = [(part, f"{value['p50']:.1f}", f"{value['p90']:.1f}") for part, value in record["latency_ms"].items()]
         parts.append(markdown_table(("part of the wait", "p50 ms", "p90 ms"), cells))
