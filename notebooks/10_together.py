@@ -439,7 +439,7 @@ def to_audio_experts(record, stage, modality):
 share = {code: [to_audio_experts(shipped, code, modality) for modality in ("text", "audio")] for code in STAGE_CODES}
 rows = [(f"after stage {code}", *(f"{value:.0%}" for value in values)) for code, values in share.items()]
 print(f"Text sent {share['2.2'][0]:.0%} of its choices to audio experts before stage 3, and {share['3'][0]:.0%} after it.")
-Table(("", "text tokens", "audio tokens"), rows, f"Share of choices that go to the {len(ringed[1])} audio experts of a layer")
+Table(("when", "text tokens", "audio tokens"), rows, f"Share of choices that go to the {len(ringed[1])} audio experts of a layer")
 
 # %% [markdown]
 # Read the last two rows. Where text and audio go to the same experts after stage 3, the partition of chapters 08 and 09 is undone:
@@ -483,7 +483,7 @@ for name in list(seen)[1:]:
     chapter.measure(f"uncovered text kept, {name}", seen[name]["uncovered"], grain=0.02)
     chapter.measure(f"audio loss, {name}", seen[name]["audio"])
 assert all(one["audio"] < seen["before"]["audio"] + 0.1 for one in seen.values())
-Table(("", "covered kept", "uncovered kept", "audio loss, nats", "gradient of the router", "entropy, bits", "specialisation, bits"), rows,
+Table(("model", "covered kept", "uncovered kept", "audio loss, nats", "gradient of the router", "entropy, bits", "specialisation, bits"), rows,
       f"After {updates} updates of stage 3, from the same start")
 
 # %% [markdown]

@@ -15,7 +15,7 @@ BARRIERS = """async () => (await axe.run(document, {resultTypes: ['violations']}
 # What one control belongs to and what that shows now: a figure's data, or what else stands around the control, but never the handle itself.
 SHOWN = """control => {
     const plot = control.closest('.plotly-figure')?.querySelector('.plotly-place');
-    if (plot) return JSON.stringify([plot.data.map(trace => [trace.x, trace.y, trace.z, trace.r, trace.visible, trace.marker, trace.line, trace.text]),
+    if (plot) return JSON.stringify([plot.data.map(trace => [trace.x, trace.y, trace.z, trace.r, trace.visible, trace.opacity, trace.marker, trace.line, trace.text]),
                                      plot.layout.title, plot.layout.annotations, plot.layout.shapes]);
     const copy = control.closest('figure, [data-explorer], .output').cloneNode(true);
     for (const part of copy.querySelectorAll('input, select, button, output, label, script, style')) part.remove();
