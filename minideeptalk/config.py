@@ -237,6 +237,8 @@ DEFAULTS: tuple[Default, ...] = (
             "seven steps are half a second, and short answers are that long"),
     Default("frames of a heard question", "50 Hz, said to be downsampled", "50 Hz, not downsampled", "one frame a word (CTC compression)",
             "the adapter sees one frame at a time, so a frame must hold a word before a frozen text model can read it"),
+    Default("loudness of a heard frame", "not said", "as the adapter makes it", "levelled, about five words (`heard_loudness`)",
+            "left alone, a frame becomes hundreds of times louder than a word, and attention adds next to nothing to it"),
     Default("streams of the codec", "7 of 4096 (SNAC)", "7 of 4096 (SNAC)", "7 of 128 (nano) or 256, same 1 + 2 + 4 pyramid",
             "fitted in seconds; fewer entries are learnt sooner"),
     Default("decoding of a spoken answer", "batch-parallel: a second row writes the words", "batch-parallel, in two rows", "in two rows; "

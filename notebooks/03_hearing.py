@@ -226,6 +226,10 @@ print("in a padded batch: loss and gradient equal to the library's `ctc_loss`")
 #
 # It matters more here than it looks. In the first stage of training the language model is frozen, and only the **adapter** learns: two matrices that open and close one another, and a
 # third. It sees one vector at a time. If a word were spread over ten vectors, no adapter of this kind could put it together.
+#
+# The paper's adapter ends there. Ours has a last step that the paper does not mention: it brings every vector to the same loudness, a few
+# times that of a word. Left alone, the vectors become hundreds of times louder than words, and a language model that may not
+# change cannot turn them down. [Chapter 13](13_speaking_style.ipynb) measures it.
 
 # %%
 def my_compress(states, path):
@@ -240,16 +244,18 @@ def my_compress(states, path):
 
 
 class MyAdapter(nn.Module):
-    """The paper's gated MLP: ear vectors (N, D_ear) -> vectors for the language model (N, D)."""
+    """The paper's gated MLP, then levelled: ear vectors (N, D_ear) -> vectors for the language model (N, D), all equally loud."""
 
-    def __init__(self, ear_width, width):
+    def __init__(self, ear_width, width, level):
         super().__init__()
+        self.level = level
         self.fc1 = nn.Linear(ear_width, 2 * width, bias=False)
         self.fc2 = nn.Linear(ear_width, 2 * width, bias=False)
         self.proj = nn.Linear(2 * width, width, bias=False)
 
     def forward(self, vectors):
-        return self.proj(nn.functional.silu(self.fc1(vectors)) * self.fc2(vectors))  # (N, D)
+        mixed = self.proj(nn.functional.silu(self.fc1(vectors)) * self.fc2(vectors))  # (N, D)
+        return self.level * mixed / (mixed.square().mean(dim=-1, keepdim=True) + 1e-6).sqrt()
 
 # %%
 from minideeptalk.model import Adapter, DeepTalkConfig
@@ -268,9 +274,10 @@ for sound in sounds[:12]:
     ours = my_compress(states, best_path(scores))
     torch.testing.assert_close(ours, compress(states, best_path(scores)), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(ours, ear.listen([log_mel(sound)])[0].frames, atol=1e-5, rtol=1e-5)
-mine, theirs = MyAdapter(ear.width, 128), Adapter(DeepTalkConfig(ear_width=ear.width, width=128))
+theirs = Adapter(DeepTalkConfig(ear_width=ear.width, width=128))
+mine = MyAdapter(ear.width, 128, theirs.level)
 mine.load_state_dict(theirs.state_dict())
-assert torch.equal(mine(ours), theirs(ours))
+torch.testing.assert_close(mine(ours), theirs(ours))
 print("twelve clips compressed, and the adapter: equal to the library's")
 
 # %%

@@ -128,6 +128,11 @@ def text_as_all_codes(size: SizeConfig) -> dict:
     return {"combine": "weighted", "embedding_multiplier": 20.0}
 
 
+def heard_as_it_comes(size: SizeConfig) -> dict:
+    """The paper's adapter: heard frames are not levelled."""
+    return {"heard_loudness": 0.0}
+
+
 @dataclass(frozen=True)
 class PaddingInTheLoss:
     """The usual loss, but the steps of a spoken answer after its text have a target too: that there is nothing left to write.
@@ -156,7 +161,7 @@ def padding_in_the_loss(text_model: DeepTalkModel) -> Callable:
 
 
 def layouts() -> list[Arm]:
-    """How the rows of a step are combined, where words stand, whether padding is learnt, and how far codec streams lag.
+    """How the rows of a step are combined and how loud a heard frame is, where words stand, whether padding is learnt, and how far codec streams lag.
 
     Seven codec tokens one after another, without any lag, would be the other end of the scale.  They are no arm: a frame would take
     seven steps of training and of waiting.  `evaluation.within_frame` measures what they could gain.
@@ -164,6 +169,7 @@ def layouts() -> list[Arm]:
     return [_arm("rows-mean", "the bare mean of the eight rows", choices=bare_mean),
             _arm("rows-sum", "the bare sum of the eight rows", choices=bare_sum),
             _arm("rows-weighted", "a weighted mean: text counts as much as the seven codec rows together", choices=text_as_all_codes),
+            _arm("heard-as-it-comes", "the adapter's frames are as loud as they come", choices=heard_as_it_comes),
             _arm("delay-level", "codec streams lag by pyramid level", delay="level"),
             _arm("delay-stream", "codec stream i lags i + 1", delay="stream"),
             _arm("layout-aligned", "a word stands at its first step alone", layout="aligned"),

@@ -7,8 +7,8 @@ change through the shared parts alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from minideeptalk.baselines.routing import keep_to_own_experts
@@ -26,17 +26,26 @@ def stages(size: SizeConfig) -> list[Stage]:
 
 
 @contextmanager
-def own_bank(model: DeepTalkModel, stage: Stage, selection: Selection) -> Iterator[None]:
-    """In stage 2.1 the audio experts learn, in 2.2 the text experts; the others work beside them, frozen."""
-    learning = {"2.1": selection.audio_experts,
-                "2.2": [selection.text_experts(layer) for layer in range(selection.num_layers)]}.get(stage.code, ())
+def bank_of(model: DeepTalkModel, experts: Sequence[Sequence[int]]) -> Iterator[None]:
+    """Let the given experts of each mixture learn; the others work beside them, frozen.
+
+    Args:
+        experts: one list for each mixture; empty where no bank is wanted.
+    """
     try:
-        for mixture, experts in zip(model.mixtures(), learning):
-            mixture.experts.open_bank(list(experts), exclusive=False)
+        for mixture, learning in zip(model.mixtures(), experts):
+            mixture.experts.open_bank(list(learning), exclusive=False)
         yield
     finally:
         for mixture in model.mixtures():
             mixture.experts.close_bank()
+
+
+def own_bank(model: DeepTalkModel, stage: Stage, selection: Selection) -> AbstractContextManager[None]:
+    """In stage 2.1 the audio experts learn, in 2.2 the text experts."""
+    learning = {"2.1": selection.audio_experts,
+                "2.2": [selection.text_experts(layer) for layer in range(selection.num_layers)]}
+    return bank_of(model, learning.get(stage.code, ()))
 
 
 BY_TOKEN = replace(ALIGNED, name="deeptalk-by-token", stages=stages, prepare=keep_to_own_experts, around=own_bank,

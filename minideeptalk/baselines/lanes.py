@@ -15,27 +15,25 @@ Axes: B batch, T steps, N tokens, A audio experts, E experts, D width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from minideeptalk.baselines.by_token import BY_TOKEN, own_bank
+from minideeptalk.baselines.by_token import BY_TOKEN, bank_of
 from minideeptalk.baselines.routing import Ears, HardRouter
 from minideeptalk.baselines.selections import ByImportance
 from minideeptalk.config import SizeConfig
 from minideeptalk.experts import Selection
-from minideeptalk.model import Adapter, DeepTalkModel
+from minideeptalk.model import DeepTalkModel
 from minideeptalk.training.stages import AUDIO_SIDE, Stage, speech_stages
 from minideeptalk.world import FAMILIES
 
 RANK = 32
 LEFT_OUT = ("compare", "story")  # the first and the last, by the alphabet, of the families that after-training never mentions
 PROFILED = tuple(name for name in FAMILIES if name not in LEFT_OUT)
-LOUDNESS = 20.0  # of a heard frame, in words; at 5 and 10 more questions were understood, but the style of a voice was lost
 SHARED_BY_BOTH = ("attention.qkv", "attention.output", "feed_forward.gate_up", "feed_forward.down", "feed_forward.shared.gate_up",
                   "feed_forward.shared.down")
 
@@ -61,26 +59,6 @@ class LaneLinear(nn.Module):
         return F.linear(hidden, self.weight) + update * audio.to(update.dtype)
 
 
-class LevelledAdapter(nn.Module):
-    """An adapter whose frames are all equally loud, as loud as `LOUDNESS` words.
-
-    Left alone, a frame becomes hundreds of times louder than a word, attention adds next to nothing to it, and a frozen text
-    model learns to read it slowly.
-
-    Args:
-        adapter: the model's. level: root mean square of its output.
-    """
-
-    def __init__(self, adapter: Adapter, level: float):
-        super().__init__()
-        self.fc1, self.fc2, self.proj, self.level = adapter.fc1, adapter.fc2, adapter.proj, level
-
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """(..., ear width) -> (..., D)."""
-        heard = self.proj(F.silu(self.fc1(frames)) * self.fc2(frames))
-        return F.rms_norm(heard, heard.shape[-1:]) * self.level
-
-
 class LaneRouter(HardRouter):
     """Each token keeps to the experts of its modality, and the audio experts' gate may learn apart from that of the others."""
 
@@ -99,10 +77,8 @@ class LaneRouter(HardRouter):
 
 
 def lay_lanes(model: DeepTalkModel, selection: Selection) -> DeepTalkModel:
-    """Put a `LaneRouter` into every mixture, a `LaneLinear` in the place of every matrix that both modalities pass, and level frames."""
+    """Put a `LaneRouter` into every mixture, a `LaneLinear` in the place of every matrix that both modalities pass."""
     ears = Ears(model)
-    word = float(model.embedding.text.weight.detach().std())
-    model.adapter = LevelledAdapter(model.adapter, LOUDNESS * word / model.config.num_codebooks)  # a frame stands in all codec rows
     for mixture, audio_experts in zip(model.mixtures(), selection.audio_experts, strict=True):
         mixture.router = LaneRouter(mixture.router, ears, audio_experts)
     with torch.random.fork_rng():
@@ -126,11 +102,9 @@ def stages(size: SizeConfig) -> list[Stage]:
             for stage in speech_stages(size) if stage.code != "2.2"]
 
 
-@contextmanager
-def lane_bank(model: DeepTalkModel, stage: Stage, selection: Selection) -> Iterator[None]:
+def lane_bank(model: DeepTalkModel, stage: Stage, selection: Selection) -> AbstractContextManager[None]:
     """The audio experts learn in every stage, stage 3 included."""
-    with own_bank(model, replace(stage, code="2.1"), selection):
-        yield
+    return bank_of(model, selection.audio_experts)
 
 
 LANES = replace(BY_TOKEN, name="deeptalk-lanes", stages=stages, select=ByImportance(families=PROFILED), prepare=lay_lanes, around=lane_bank,

@@ -42,11 +42,9 @@ def stages(size: SizeConfig) -> list[Stage]:
 
 
 class QuietAdapter(Adapter):
-    """The adapter with its output scaled, so that at its start a heard frame is about as loud as a written word.
+    """The adapter with its output scaled instead of levelled: it begins about as loud as a word, which is what it has to become.
 
-    A frame stands in all Q codec rows: the adapter of the recipe begins many times louder than a word.  Attention adds
-    little to so loud a step, and the norms take its size out of the gradient, so a reader that may not move learns to hear hardly
-    anything.  Scaling also keeps the learning rate in proportion.
+    A frame stands in all Q codec rows.  Scaling also keeps the learning rate in proportion.
 
     Args:
         config: of the model that reads. word: standard deviation of its word embeddings.
@@ -58,7 +56,7 @@ class QuietAdapter(Adapter):
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """(..., ear width) -> (..., D)."""
-        return self.scale * super().forward(frames)
+        return self.scale * self.gated(frames)
 
 
 def with_talker(model: DeepTalkModel, selection: Selection | None) -> WithTalker:

@@ -29,6 +29,8 @@ class DeepTalkConfig(PreTrainedConfig):
         combine: `mean` (paper) or `sum` of the eight rows of a step, or a `weighted` mean in which text counts as much as all codes.
         embedding_multiplier: factor on the combined rows. The mean makes a word eight times smaller than what the first
             attention adds to it; copying and adding are then learnt later (chapter 05 measures it).
+        heard_loudness: of a heard frame, beside a new word embedding; 0 leaves frames as the adapter makes them. The standard is about five
+            times a trained word: quieter, more questions were understood on the validation split, but styles were lost.
         layout: where the words of a spoken answer stand: `ahead` (paper: all text first, then padding), `aligned` (each
             word at the step where its speech starts) or `held` (the same, and the word stays in the input while it sounds).
         delay: lag of the codec streams, see `streams.delays`; the paper's is `stream`.
@@ -58,6 +60,7 @@ class DeepTalkConfig(PreTrainedConfig):
         balance_weight: float = 0.001,
         combine: str = "mean",
         embedding_multiplier: float = 80.0,
+        heard_loudness: float = 6.5,
         layout: str = "held",
         delay: str = "none",
         rope_base: float = 10_000.0,
@@ -81,6 +84,7 @@ class DeepTalkConfig(PreTrainedConfig):
         self.balance_weight = balance_weight
         self.combine = combine
         self.embedding_multiplier = embedding_multiplier
+        self.heard_loudness = heard_loudness
         self.layout = layout
         self.delay = delay
         self.rope_base = rope_base

@@ -20,7 +20,7 @@ from minideeptalk.model.experts import Experts
 from minideeptalk.model.moe import MixtureOfExperts, Routing, SwiGLU
 from minideeptalk.model.packing import Packing
 from minideeptalk.model.router import Router, sequence_balance_loss
-from minideeptalk.model.streams import Adapter, AudioHeads, StreamEmbedding
+from minideeptalk.model.streams import WORD_STD, Adapter, AudioHeads, StreamEmbedding
 
 
 class DecoderLayer(GradientCheckpointingLayer):
@@ -82,7 +82,7 @@ class DeepTalkModel(PreTrainedModel):
         deep = (2 * self.config.layers) ** -0.5  # residual branches start smaller in deeper models
         fan = self.config.width ** -0.5
         if isinstance(module, nn.Embedding):
-            init.normal_(module.weight, std=0.1)
+            init.normal_(module.weight, std=WORD_STD)
         elif isinstance(module, nn.Linear):
             init.normal_(module.weight, std=module.in_features ** -0.5)
         elif isinstance(module, nn.RMSNorm):

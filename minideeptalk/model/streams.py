@@ -13,6 +13,9 @@ from torch.nn import functional as F
 
 from minideeptalk.model.configuration import DeepTalkConfig
 
+WORD_STD = 0.1
+"""Standard deviation of new word embeddings."""
+
 
 class AudioToken(IntEnum):
     """Special tokens of each codec stream, counted from the end of the codebook (id = codebook_size + value).
@@ -135,7 +138,12 @@ class AudioHeads(nn.Module):
 
 
 class Adapter(nn.Module):
-    """Gated MLP without bias from the frozen ear to the language model: `proj(silu(fc1 x) * fc2 x)`, as in the paper."""
+    """From the frozen ear to the language model: the paper's gated MLP without bias, `proj(silu(fc1 x) * fc2 x)`, then levelled.
+
+    Levelled means that every frame comes out equally loud, see `DeepTalkConfig.heard_loudness`.  Left alone, a frame becomes hundreds
+    of times louder than a word; what attention adds to it is then next to nothing, and the norms take its size out of the
+    gradient (chapter 13 measures it).
+    """
 
     def __init__(self, config: DeepTalkConfig):
         super().__init__()
@@ -143,7 +151,13 @@ class Adapter(nn.Module):
         self.fc1 = nn.Linear(config.ear_width, hidden, bias=False)
         self.fc2 = nn.Linear(config.ear_width, hidden, bias=False)
         self.proj = nn.Linear(hidden, config.width, bias=False)
+        self.level = config.heard_loudness * WORD_STD / config.num_codebooks  # a frame stands in all Q codec rows
+
+    def gated(self, frames: torch.Tensor) -> torch.Tensor:
+        """(..., ear width) -> (..., D), as loud as it comes."""
+        return self.proj(F.silu(self.fc1(frames)) * self.fc2(frames))
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """(..., ear width) -> (..., D)."""
-        return self.proj(F.silu(self.fc1(frames)) * self.fc2(frames))
+        """(..., ear width) -> (..., D), each frame at the same root mean square."""
+        heard = self.gated(frames)
+        return self.level * F.rms_norm(heard, heard.shape[-1:], eps=1e-6) if self.level else heard

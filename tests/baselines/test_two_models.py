@@ -116,8 +116,8 @@ def test_a_new_talker_knows_the_words_and_does_not_mind_the_states_yet(tiny):
 def test_what_is_heard_begins_about_as_loud_as_a_word_and_not_far_louder(tiny):
     model, frames = tiny.model(), torch.randn(500, 6)
     word = model.embedding.text.weight.std()
-    louder = [7 * adapter(frames).std() / word for adapter in (with_talker(model, None).adapter, model.adapter)]
-    assert 0.2 < louder[0] < 2 and louder[1] > 20
+    quiet, as_it_comes = (7 * heard.std() / word for heard in (with_talker(model, None).adapter(frames), model.adapter.gated(frames)))
+    assert 0.2 < quiet < 2 and as_it_comes > 20
 
 
 def test_nothing_encloses_what_was_heard(tiny):

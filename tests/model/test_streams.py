@@ -121,11 +121,26 @@ def test_what_text_means_does_not_change_when_every_audio_table_does(tiny):
 # ---- the way in and the way out ----------------------------------------------------------------------------------------
 
 
-def test_the_adapter_is_the_papers_gated_mlp(tiny):
+def test_the_adapter_is_the_papers_gated_mlp_levelled(tiny):
     adapter, frames = Adapter(tiny.config()), tiny.frames(4)
     gate = adapter.fc1(frames)
-    torch.testing.assert_close(adapter(frames), adapter.proj(gate * gate.sigmoid() * adapter.fc2(frames)))
+    mixed = adapter.proj(gate * gate.sigmoid() * adapter.fc2(frames))
+    torch.testing.assert_close(adapter.gated(frames), mixed)
+    torch.testing.assert_close(adapter(frames), adapter.level * mixed / (mixed.square().mean(dim=-1, keepdim=True) + 1e-6).sqrt())
+    as_it_comes = Adapter(tiny.config(heard_loudness=0.0))
+    torch.testing.assert_close(as_it_comes(frames), as_it_comes.gated(frames))
     assert not any(name.endswith("bias") for name, _ in adapter.named_parameters())
+
+
+@torch.no_grad()
+def test_a_heard_frame_keeps_its_loudness_whatever_the_adapter_learnt(tiny):
+    model = tiny.model()
+    new_word = model.embedding.text.weight.square().mean().sqrt()
+    for spread in (0.5, 50.0):
+        model.adapter.proj.weight.normal_(std=spread)
+        heard = model.config.num_codebooks * model.adapter(tiny.frames(6))  # it stands in all codec rows
+        assert (heard.square().mean(dim=-1).sqrt() / new_word).tolist() == pytest.approx([model.config.heard_loudness] * 6, rel=0.05)
+
 
 
 def test_there_is_one_output_layer_for_each_stream_with_room_for_the_special_tokens(tiny):
