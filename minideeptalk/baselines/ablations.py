@@ -22,7 +22,7 @@ from minideeptalk.world import Tokenizer
 
 
 def _arm(name: str, changes: str, **fields) -> Arm:
-    return replace(ALIGNED, name=name, changes=changes, **fields)
+    return replace(ALIGNED, name=name, changes=changes, rates_of=ALIGNED.name, **fields)
 
 
 # ---- who speaks --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from minideeptalk.training.profile import ByLoad, Profile
 from minideeptalk.world import mixture
 
 RANDOM = tuple(replace(ALIGNED, name=f"random-{draw}", select=ByLoad("random", draw=draw + 1),
-                       changes="the audio experts are drawn by lot") for draw in range(3))
+                       changes="the audio experts are drawn by lot", rates_of="random-0" if draw else None) for draw in range(3))
 """Three draws, as in the paper's Table 8; each seed draws anew."""
 
 SPLIT_BY_INDEX = replace(ALIGNED, name="split-by-index", select=ByLoad("by_index"),

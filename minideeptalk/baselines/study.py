@@ -186,7 +186,7 @@ def jobs(plan: Plan, step: str) -> list[Job]:
     """What is left to do of one step: seed after seed, so that an unfinished study has whole pairs; shared parts once."""
     found = {}
     for seed in plan.seeds[:1] if step == "trial" else plan.seeds:
-        for arm in plan.arms:
+        for arm in plan.arms if step != "trial" else [arm for arm in plan.arms if arm.rates_of is None]:
             for factor in FACTORS if step == "trial" else [best_factor(plan.folder, arm)]:
                 job = Job(plan, arm, seed, step, factor)
                 if not job.finished.exists() and not job.record.exists():
@@ -199,7 +199,8 @@ def run_study(plan: Plan, workers: int = 2, say: Callable[[str], None] = print, 
 
     Args:
         workers: processes, one thread each. say: gets a line when something is done.
-        trials: whether each arm's learning rate is tried first, on the first seed; every arm gets the same trials.
+        trials: whether each arm's learning rate is tried first, on the first seed; every arm gets the same trials, or the rates of
+            the arm whose variant it is.
 
     Raises:
         LearnerError: for a folder that holds another study, or when runs failed; the others are finished first.

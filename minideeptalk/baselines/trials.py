@@ -51,8 +51,8 @@ def validate_trial(recipe: Recipe, model: DeepTalkModel, spoken: SpokenSet) -> d
 
 
 def trials_of(folder: Path, arm: Arm) -> list[dict]:
-    """The finished trials of an arm in a study's folder, as they stand in its records."""
-    scores = [folder / "trials" / f"{arm.name}-x{factor:g}" / "score.json" for factor in FACTORS]
+    """The finished trials that decide an arm's rates (`Arm.rates_of`), in a study's folder, as they stand in its records."""
+    scores = [folder / "trials" / f"{arm.rates_of or arm.name}-x{factor:g}" / "score.json" for factor in FACTORS]
     return [json.loads(path.read_text(encoding="utf-8")) for path in scores if path.exists()]
 
 

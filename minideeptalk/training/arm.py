@@ -43,6 +43,7 @@ class Arm:
         loss: given the text model of stage 0, frozen, returns what takes the place of `losses.batch_loss`.
         finish: called with the trained model and the text model of stage 0 after the last stage; changes the former in place.
         measure: what takes the place of `run.measure`, with the same arguments and result: answers not made by one model.
+        rates_of: the arm whose trials decide the learning rates of this one too: an ablation changes one choice and nothing else.
         declared: what could not be made equal to the other arms, and why; goes into the record's budget.
     """
 
@@ -58,6 +59,7 @@ class Arm:
     loss: Callable[[DeepTalkModel], Callable] | None = None
     finish: Callable[[DeepTalkModel, DeepTalkModel], None] | None = None
     measure: Callable | None = None
+    rates_of: str | None = None
     declared: tuple[str, ...] = ()
 
 

@@ -42,7 +42,7 @@ class Stage:
     clip: float = 1.0
 
 
-SPEECH_TASKS = {"recognise": 2.0, "speak": 6.0, "answer_in_text": 2.0, "answer_aloud": 2.0, "mirror": 2.0, "name_style": 1.0}
+SPEECH_TASKS = {"recognise": 2.0, "speak": 7.0, "answer_in_text": 2.0, "answer_aloud": 2.0, "mirror": 2.0, "name_style": 1.0}
 
 
 def pretrain_stage(size: SizeConfig) -> Stage:

@@ -139,6 +139,16 @@ def test_every_arm_gets_the_same_trials_on_the_first_seed_and_runs_at_its_best_r
     assert best_factor(plan.folder, plan.arms[1]) == 3.0
 
 
+def test_an_ablation_keeps_the_rates_that_the_trials_gave_the_reference(plan, calls):
+    ablation = find_arm("delay-level")
+    run_study(replace(plan, arms=(*plan.arms[:1], ablation), seeds=(0,)), workers=1, say=quiet, trials=True)
+    tried = [folder for what, folder in calls if what == "trial"]
+    assert sorted(tried) == sorted(f"{NAMES[0]}-x{factor:g}" for factor in FACTORS) and ablation.rates_of == NAMES[0]
+    assert best_factor(plan.folder, ablation) == best_factor(plan.folder, plan.arms[0]) == 3.0
+    record = read_record(plan.folder / "records" / "delay-level-s0.json")
+    assert len(record["budget"]["learning_rate_trials"]) == len(FACTORS)
+
+
 def test_a_trial_leaves_the_shared_alignment_alone():
     for arm in map(find_arm, NAMES):
         for usual, faster in zip(arm.stages(size_config("nano")), at_rate(arm, 3.0).stages(size_config("nano"))):
