@@ -50,5 +50,5 @@ def own_bank(model: DeepTalkModel, stage: Stage, selection: Selection) -> Abstra
 
 BY_TOKEN = replace(ALIGNED, name="deeptalk-by-token", stages=stages, prepare=keep_to_own_experts, around=own_bank,
                    changes="each token keeps to the experts of its modality, in every stage after the selection and when talking")
-BY_TOKEN_IMPORTANCE = replace(BY_TOKEN, name="deeptalk-by-token-importance", select=IMPORTANCE.select,
+BY_TOKEN_IMPORTANCE = replace(BY_TOKEN, name="deeptalk-by-token-importance", select=IMPORTANCE.select, rates_of=BY_TOKEN.name,
                               changes="as deeptalk-by-token, and the audio experts are those that text misses least")

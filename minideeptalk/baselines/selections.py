@@ -17,10 +17,10 @@ from minideeptalk.training.profile import ByLoad, Profile
 from minideeptalk.world import mixture
 
 RANDOM = tuple(replace(ALIGNED, name=f"random-{draw}", select=ByLoad("random", draw=draw + 1),
-                       changes="the audio experts are drawn by lot", rates_of="random-0" if draw else None) for draw in range(3))
+                       changes="the audio experts are drawn by lot", rates_of=ALIGNED.name) for draw in range(3))
 """Three draws, as in the paper's Table 8; each seed draws anew."""
 
-SPLIT_BY_INDEX = replace(ALIGNED, name="split-by-index", select=ByLoad("by_index"),
+SPLIT_BY_INDEX = replace(ALIGNED, name="split-by-index", select=ByLoad("by_index"), rates_of=ALIGNED.name,
                          changes="the last experts of each layer are the audio experts, as in MoST")
 
 
@@ -63,5 +63,5 @@ class ByImportance:
         return collate([builder.chat(item.question, item.answer) for item in items], builder.silence)
 
 
-IMPORTANCE = replace(ALIGNED, name="deeptalk-importance", select=ByImportance(),
+IMPORTANCE = replace(ALIGNED, name="deeptalk-importance", select=ByImportance(), rates_of=ALIGNED.name,
                      changes="the audio experts are those that text misses least, by measured importance")

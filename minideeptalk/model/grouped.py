@@ -79,6 +79,16 @@ def sort_by_expert(indices: torch.Tensor, experts: int) -> SortedChoices:
     return SortedChoices(order, inverse.view(indices.shape), counts.cumsum(0, dtype=torch.int32))
 
 
+def pad_to_busiest(choices: SortedChoices) -> SortedChoices:
+    """The same with as many rows for every expert as the busiest has; `order` is R where nothing stands."""
+    counts = choices.ends.diff(prepend=choices.ends.new_zeros(1))  # (E,)
+    longest, rows = int(counts.max()), torch.arange(len(choices.order), device=counts.device)
+    expert = torch.searchsorted(choices.ends, rows, right=True)  # (R,)
+    slot = rows + (expert * longest - (choices.ends - counts)[expert])  # (R,)
+    order = choices.order.new_full((len(counts) * longest,), len(rows)).index_copy_(0, slot, choices.order)
+    return SortedChoices(order, slot[choices.inverse], longest * torch.arange(1, len(counts) + 1, device=slot.device, dtype=torch.int32))
+
+
 # ---- grouped products ----------------------------------------------------------------------------------------------------
 
 
@@ -111,8 +121,17 @@ def _shape_of_product(left, right, ends, segments):
     return left.new_empty(left.shape[0], right.shape[2])
 
 
+def padded_product(left: torch.Tensor, right: torch.Tensor, experts: int) -> torch.Tensor:
+    """What `segment_product` computes where every expert has as many rows as any other."""
+    if right.dim() == 2:
+        return torch.bmm(left.unflatten(1, (experts, -1)).transpose(0, 1), right.unflatten(0, (experts, -1)))
+    return torch.bmm(left.unflatten(0, (experts, -1)), right).flatten(0, 1)
+
+
 def grouped_product(left: torch.Tensor, right: torch.Tensor, ends: torch.Tensor, path: str) -> torch.Tensor:
-    """The product of `segment_product` by the named path, `grouped` or `segments`."""
+    """The product of `segment_product` by the named path, `grouped`, `segments` or `padded`."""
+    if path == "padded":
+        return padded_product(left, right, len(ends))
     if torch.compiler.is_compiling():
         return opaque_grouped_product(left, right, ends, path == "segments")
     return segment_product(left, right, ends) if path == "segments" else F.grouped_mm(left, right, offs=ends)
@@ -132,10 +151,10 @@ class SortedExperts(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, weights, gate_up_proj, down_proj, order, inverse, ends, path):
         """(N, D), (N, K), (E, 2H, D), (E, D, H), then `SortedChoices` and the path -> (N, D)."""
-        token = order // inverse.shape[1]  # (R,)
+        token = (order // inverse.shape[1]).clamp_(max=len(hidden) - 1)  # (R,); padding reads any row, with the weight 0
         gate_up = grouped_product(hidden.index_select(0, token), gate_up_proj.transpose(1, 2), ends, path)  # (R, 2H)
         gate, up = gate_up.chunk(2, dim=-1)  # (R, H), (R, H)
-        share = weights.reshape(-1).index_select(0, order)[:, None]  # (R, 1)
+        share = F.pad(weights.reshape(-1), (0, 1)).index_select(0, order)[:, None]  # (R, 1)
         opened = F.silu(gate)  # (R, H)
         activated = (opened * up).mul_(share)  # weighted on the narrow side
         results = grouped_product(activated, down_proj.transpose(1, 2), ends, path)  # (R, D)
@@ -177,19 +196,9 @@ def experts_segments(hidden, indices, weights, gate_up_proj, down_proj):
 
 
 def experts_padded(hidden, indices, weights, gate_up_proj, down_proj):
-    """Every expert's rows padded to those of the busiest (L): two `bmm`, and one wait for the GPU, to learn L."""
-    choices, experts = sort_by_expert(indices, len(gate_up_proj)), len(gate_up_proj)
-    counts = choices.ends.diff(prepend=choices.ends.new_zeros(1))
-    longest = int(counts.max())
-    expert = indices.reshape(-1).index_select(0, choices.order)  # (R,)
-    within = torch.arange(len(expert), device=expert.device) - (choices.ends - counts)[expert]  # (R,) place inside its expert
-    slot = expert * longest + within  # (R,)
-    rows = hidden.new_zeros(experts * longest, hidden.shape[1]).index_copy(0, slot, hidden.index_select(0, choices.token))
-    share = weights.new_zeros(experts * longest).index_copy(0, slot, weights.reshape(-1).index_select(0, choices.order))
-    gate, up = torch.bmm(rows.view(experts, longest, -1), gate_up_proj.transpose(1, 2)).chunk(2, dim=-1)  # (E, L, H) each
-    activated = F.silu(gate) * up * share.view(experts, longest, 1)
-    results = torch.bmm(activated, down_proj.transpose(1, 2)).flatten(0, 1)  # (E * L, D)
-    return torch.zeros_like(hidden).index_add_(0, choices.token, results.index_select(0, slot))
+    """As `experts_sorted`, every expert's rows padded to those of the busiest, so that each product is one `bmm`; waits once for a GPU."""
+    choices = pad_to_busiest(sort_by_expert(indices, len(gate_up_proj)))
+    return SortedExperts.apply(hidden, weights, gate_up_proj, down_proj, choices.order, choices.inverse, choices.ends, "padded")
 
 
 def experts_single(hidden, indices, weights, gate_up_proj, down_proj):
