@@ -391,8 +391,9 @@ for name, sound in strange.items():
 Table(("sound", "the ear heard", "confidence", "it answers"), rows, "What it was not made for")
 
 # %% [markdown]
-# **It does not understand people.** All voices it has ever heard are synthetic. A human voice is outside of its training, yours too, and the ear is
-# made to refuse it: expect *I did not understand*. That is no fault of your microphone. Chapter 15 says what it takes to go further.
+# **It has never heard a person.** All voices of its training are synthetic. A human voice is outside of it, yours too: expect *I did not understand*, and
+# sometimes a wrong answer. That is no fault of your microphone. Chapter 15 plays recordings of people to it, finds out why it refuses
+# them, and says what it takes to go further.
 #
 # ## Talk to it yourself
 #

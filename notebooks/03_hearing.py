@@ -652,7 +652,7 @@ finish(figure, f"Bars of the ear's word errors by voice. The voices it was train
 # %% [markdown]
 # ## Try it yourself
 #
-# In Jupyter or Colab, run the next cell: type words, choose voice, style and noise, or load a recording. Expect it to refuse a human voice: all voices it knows are synthetic. On this page the cell is not
+# In Jupyter or Colab, run the next cell: type words, choose voice, style and noise, or load a recording. Do not expect it to understand a human voice: all voices it knows are synthetic. Mostly it will refuse, as chapter 15 shows. On this page the cell is not
 # run; the figures above are its silent twin.
 
 # %% tags=["skip-execution"]

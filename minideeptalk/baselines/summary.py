@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from minideeptalk.baselines.budgets import REFERENCE
@@ -13,6 +12,7 @@ from minideeptalk.baselines.intervals import Interval, paired_interval, t_interv
 from minideeptalk.baselines.paper import PAPER, SOURCE
 from minideeptalk.errors import LearnerError
 from minideeptalk.records import read_record
+from minideeptalk.records.committed import records_folder
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ def committed_records(folder: Path | None = None, size: str = "nano") -> list[di
         LearnerError: where there are none.
     """
     if folder is None:
-        checkout = Path(__file__).resolve().parents[2] / "book" / "records" / "study"
-        folder = checkout if checkout.is_dir() else Path(str(files("minideeptalk"))) / "book_records" / "study"
+        folder = records_folder() / "study"
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     records = [record for record in records if record["size"] == size]
     if not records:

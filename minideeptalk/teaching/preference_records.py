@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
 
 import plotly.graph_objects as go
 
 from minideeptalk.records import read_record
-from minideeptalk.teaching.project import ROOT
+from minideeptalk.records.committed import records_folder
 from minideeptalk.teaching.tables import Table
 from minideeptalk.viz.style import BLUE, INK, VERMILLION, finish
 
@@ -24,20 +22,14 @@ ABILITIES = (("spoken questions answered aloud", "spoken_qa_speech"), ("text abi
 PLAIN = ("f0_spread", "length_ratio")  # numbers that are no shares
 
 
-def _folder() -> Path:
-    """`book/records/` of a checkout, or the same as the wheel carries it."""
-    checkout = ROOT / "book" / "records"
-    return checkout if checkout.is_dir() else Path(str(files("minideeptalk"))) / "book_records"
-
-
 def preference_trials() -> dict:
     """The trials: which `run` they began from, the `split`, and of each of the `trials` its setting and what came of it."""
-    return json.loads((_folder() / TRIALS).read_text(encoding="utf-8"))
+    return json.loads((records_folder() / TRIALS).read_text(encoding="utf-8"))
 
 
 def preference_runs() -> list[dict]:
     """The run records of stage 4 on the test split, one a seed of takes and batches; empty before any was made."""
-    return [read_record(path) for path in sorted(_folder().glob("nano-dpo-s*.json"))]
+    return [read_record(path) for path in sorted(records_folder().glob("nano-dpo-s*.json"))]
 
 
 def trials_table(trials: Sequence[Mapping]) -> Table:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 
 from minideeptalk.errors import LearnerError
-from minideeptalk.teaching.project import ROOT
+from minideeptalk.records.committed import records_folder
 
 SHIPPED = "nano"
 SHIPPED_PARTS = tuple(f"{SHIPPED}/{name}" for name in (
@@ -96,15 +95,14 @@ def sample_clips(kind: str, samples: Path | None = None) -> list[Clip]:
 
 
 def book_record(name: str = "nano-deeptalk-aligned") -> dict:
-    """The committed run record that the book's numbers come from: `book/records/` of a checkout, or the one beside the shipped checkpoints.
+    """A committed run record; the standard one is that of the shipped model.
 
     Raises:
-        LearnerError: when neither is there, or the record breaks its schema.
+        LearnerError: when it is not there, or breaks its schema.
     """
     from minideeptalk.records import read_record
 
-    committed = ROOT / "book" / "records" / f"{name}.json"
-    return read_record(committed if committed.is_file() else samples_folder() / SHIPPED / "record.json")
+    return read_record(records_folder() / f"{name}.json")
 
 
 def bench_record(benchmark: str, size: str = "mini", threads: int = 1) -> dict | None:
@@ -113,12 +111,8 @@ def bench_record(benchmark: str, size: str = "mini", threads: int = 1) -> dict |
     Args:
         benchmark: `experts`, `train`, `talk` or `codec`. size: of the dial. threads: that torch used.
     """
-    name = f"bench-{benchmark}-{size}-{threads}.json"
-    folders = [ROOT / "book" / "records"]
-    if find_spec("minideeptalk.book_records"):
-        folders.append(Path(str(files("minideeptalk.book_records"))))
-    found = next((folder / name for folder in folders if (folder / name).is_file()), None)
-    return None if found is None else json.loads(found.read_text(encoding="utf-8"))
+    path = records_folder() / f"bench-{benchmark}-{size}-{threads}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def shipped_talker(stage: str = "3-joint"):

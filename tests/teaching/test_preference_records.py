@@ -58,5 +58,5 @@ def test_a_verdict_says_whether_zero_is_inside_and_what_is_left_of_the_melody():
 
 
 def test_where_no_run_was_made_there_is_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(preference_records, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(preference_records, "records_folder", lambda: tmp_path)
     assert preference_runs() == []

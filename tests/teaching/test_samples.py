@@ -1,5 +1,8 @@
 """The shipped samples: every clip of the card exists, and the record beside the checkpoints is the book's."""
 
+import pytest
+
+from minideeptalk.errors import LearnerError
 from minideeptalk.records import read_record
 from minideeptalk.speech.files import read_audio
 from minideeptalk.teaching import samples
@@ -21,10 +24,18 @@ def test_the_record_beside_the_checkpoints_is_the_one_of_the_book():
     assert book_record() == read_record(committed) == read_record(samples_folder() / "nano" / "record.json")
 
 
+def test_a_record_that_the_book_does_not_have_is_missed_and_not_replaced_by_another():
+    with pytest.raises(LearnerError):
+        book_record("nano-nobody")
+
+
 def test_a_benchmark_that_was_not_taken_has_no_record_and_one_that_was_is_read(monkeypatch, tmp_path):
-    monkeypatch.setattr(samples, "ROOT", tmp_path)
-    monkeypatch.setattr(samples, "find_spec", lambda name: None)
+    monkeypatch.setattr(samples, "records_folder", lambda: tmp_path)
     assert bench_record("talk", "mini") is None
-    (tmp_path / "book" / "records").mkdir(parents=True)
-    (tmp_path / "book" / "records" / "bench-talk-mini-1.json").write_text('{"size": "mini"}')
+    (tmp_path / "bench-talk-mini-1.json").write_text('{"size": "mini"}')
     assert bench_record("talk", "mini") == {"size": "mini"} and bench_record("talk", "nano") is None
+
+
+def test_without_a_checkout_the_records_are_those_that_were_installed(monkeypatch, tmp_path):
+    monkeypatch.setattr(committed, "__file__", str(tmp_path / "minideeptalk" / "records" / "committed.py"))
+    assert (committed.records_folder() / "nano-deeptalk-aligned.json").is_file()
