@@ -3,7 +3,7 @@
 import pytest
 
 from minideeptalk.errors import LearnerError
-from minideeptalk.records import read_record
+from minideeptalk.records import committed, read_record
 from minideeptalk.speech.files import read_audio
 from minideeptalk.teaching import samples
 from minideeptalk.teaching.project import ROOT
