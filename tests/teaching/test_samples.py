@@ -38,4 +38,12 @@ def test_a_benchmark_that_was_not_taken_has_no_record_and_one_that_was_is_read(m
 
 def test_without_a_checkout_the_records_are_those_that_were_installed(monkeypatch, tmp_path):
     monkeypatch.setattr(committed, "__file__", str(tmp_path / "minideeptalk" / "records" / "committed.py"))
-    assert (committed.records_folder() / "nano-deeptalk-aligned.json").is_file()
+    monkeypatch.setattr(committed, "files", lambda package: tmp_path / package)
+    assert committed.records_folder() == tmp_path / "minideeptalk.book_records"
+
+    def not_installed(package):
+        raise ModuleNotFoundError(package)
+
+    monkeypatch.setattr(committed, "files", not_installed)
+    with pytest.raises(LearnerError):
+        committed.records_folder()
