@@ -16,9 +16,10 @@ from transformers.models.olmoe.modeling_olmoe import OlmoeExperts
 from minideeptalk.benchmarks.record import bar, row
 from minideeptalk.benchmarks.timing import in_turns, peak_memory_mb
 from minideeptalk.model import Experts, SwiGLU, choose_expert_path
+from minideeptalk.model.grouped import experts_padded
 
 LARGEST_GATHER = 256e6  # bytes: transformers' batched experts copy one weight matrix for each choice
-DENSE, OURS = "dense of the same active work", "ours"
+DENSE, OURS, PADDED = "dense of the same active work", "ours", "ours, padded to the busiest expert"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,9 @@ def make_candidates(shape: Shape, device: str) -> dict[str, Callable[[], object]
     layers, (hidden, indices, weights) = make_layers(shape, device)
     hidden.requires_grad_(), weights.requires_grad_()
     aim = torch.randn(shape.N, shape.D, device=device)
-    candidates = {}
+    candidates, ours = {}, layers[OURS]
+    padded = partial(experts_padded, hidden, indices, weights, ours.gate_up_proj, ours.down_proj)
+    candidates[PADDED] = partial(_forward_and_backward, padded, [hidden, weights, *ours.parameters()], aim)
     for name, layer in layers.items():
         inputs, leaves = ((hidden,), [hidden]) if name == DENSE else ((hidden, indices, weights), [hidden, weights])
         candidates[name] = partial(_forward_and_backward, partial(layer, *inputs), [*leaves, *layer.parameters()], aim)

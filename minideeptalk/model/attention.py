@@ -55,7 +55,8 @@ class Attention(nn.Module):
         `packing` says that `hidden` is (1, N, D), the steps that exist in B rows: only here do the rows matter.
         """
         qkv = self.qkv(hidden).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, heads, size)
-        turned, value = rotate(qkv[:, :, :2], *rotary), qkv[:, :, 2]
+        to_turn, value = qkv.split((2, 1), dim=2)  # (B, T, 2, heads, size), (B, T, 1, heads, size)
+        turned, value = rotate(to_turn, *rotary), value.squeeze(2)
         if packing is not None:
             turned, value = packing.unpack(turned), packing.unpack(value)
         query, key, value = (part.transpose(1, 2) for part in (*turned.unbind(2), value))  # (B, heads, T, size)

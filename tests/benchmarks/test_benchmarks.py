@@ -189,4 +189,4 @@ def test_the_command_measures_prints_and_writes(monkeypatch, tmp_path, capsys):
     record = json.loads(capsys.readouterr().out)
     assert record == json.loads((tmp_path / "bench-experts-nano-1.json").read_text())
     assert [entry["ratio_to_dense"] for entry in record["rows"] if entry["name"] == experts.DENSE] == [1.0]
-    assert record["threads"] == 1 and len(record["rows"]) == 6
+    assert record["threads"] == 1 and len(record["rows"]) == 7 and experts.PADDED in {entry["name"] for entry in record["rows"]}
