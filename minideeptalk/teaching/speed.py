@@ -28,6 +28,8 @@ limit in the same run: 1 would be perfect. A bar is a claim that was set before 
 - **`torch.compile`** needs a compiler on the learner's machine and minutes of its own. It works (the grouped product is one operator to it, and a test holds
   that), but no recipe turns it on.
 - **Two threads for small steps** help on an idle machine and hurt on a busy one. So the loop measures both, again and again, and takes the quicker.
+- **Padding every expert to the busiest** makes each product one `bmm`, which two threads share better than many small products. With even loads it would be near
+  the limit. But real loads are uneven, padding is computed like all else, and one thread gains nothing. So it is the path of GPUs without a fused kernel.
 - **Half precision on a CPU** is several times slower than fp32 where the processor has no instructions for it, so it is never chosen there.
 """
 TITLES = {"experts": "The expert layer", "train": "A whole training step", "talk": "Talking", "codec": "The codec"}
