@@ -538,9 +538,9 @@ assert at["modular"]["thought"] < at["modular"]["read"] and at["modular"]["voice
 # How did our modular rival learn to hear at all? At first it did not. The paper's gated MLP alone begins far louder than
 # a word, and a frozen reader cannot turn it down: what the attention adds to so loud a step is too little, and the norms take
 # the loudness out of the gradient. The rival hears since its adapter begins as loud as a word, is taught the embeddings of the
-# words, and has no marks around what is heard that no text ever had. The native model had the same trouble, if less: since its
-# adapter levels what it hears ([chapter 03](03_hearing.ipynb)), it understands more questions and forgets less text. The table
-# shows how loud a heard frame is, before and after that last step.
+# words, and has no marks around what is heard that no text ever had. The native model had the same trouble, if less.
+# That is why its adapter levels what it hears ([chapter 03](03_hearing.ipynb)); the ablation `heard-as-it-comes` of
+# [chapter 14](14_does_it_hold.ipynb) leaves that out. The table shows how loud a heard frame is, before and after that last step.
 
 # %%
 from minideeptalk.baselines.modular import with_talker
