@@ -146,9 +146,10 @@ def _aligned(job: Job, recipe: Recipe) -> None:
 
 
 def _trial(job: Job, recipe: Recipe) -> None:
-    spoken = recipe.spoken(recipe.tools())
+    tools = recipe.tools()
+    spoken = recipe.spoken(tools)
     model = recipe.run_stages(recipe.pretrained(), spoken)
-    found = {"factor": job.factor, **validate_trial(recipe, model, spoken["validation"])}
+    found = {"factor": job.factor, **validate_trial(recipe, model, tools, spoken["validation"])}
     job.finished.write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 

@@ -13,7 +13,9 @@ from minideeptalk.errors import LearnerError
 from minideeptalk.hearing.ear import Ear
 from minideeptalk.inference.talk import damage_explained, open_talker
 from minideeptalk.inference.talker import Talker
+from minideeptalk.model import DeepTalkModel
 from minideeptalk.model.checkpoints import has_stage
+from minideeptalk.training.arm import Arm
 from minideeptalk.training.folders import SETTINGS, RunSettings
 from minideeptalk.training.recipe import Recipe
 
@@ -47,4 +49,9 @@ def open_run(folder: Path | str, stage: str = LAST, parallel: bool = True) -> Ta
                            f"minideeptalk train --resume --out {folder}")
     with damage_explained(folder):
         model, ear, codec = recipe.finished_model(), Ear.load(folder / "ear"), PyramidCodec.load(folder / "codec")
+    return partner(arm, model, ear, codec, parallel)
+
+
+def partner(arm: Arm, model: DeepTalkModel, ear: Ear, codec: PyramidCodec, parallel: bool = True) -> Talker:
+    """The finished model of an arm as a conversation partner; it knows how this arm reads prompts and decodes answers."""
     return PAIRS[arm.name](model, ear, codec) if arm.name in PAIRS else Talker(model, ear, codec, parallel=parallel)

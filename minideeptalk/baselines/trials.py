@@ -10,17 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from minideeptalk.baselines.talking import partner
 from minideeptalk.config import SizeConfig
+from minideeptalk.evaluation.spoken import Examiners, speaking_wer
 from minideeptalk.evaluation.text_skills import answers_right, family_accuracy
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.tasks import ExampleBuilder, SpokenSet
 from minideeptalk.training.arm import Arm
+from minideeptalk.training.preparation import Tools
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.stages import Stage
 from minideeptalk.world import FAMILIES
 
 FACTORS = (0.3, 1.0, 3.0)
 """What the rates of an arm's own stages are multiplied by."""
+SAID = 100
+"""Texts that a trial has to say."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,22 @@ def at_rate(arm: Arm, factor: float) -> Arm:
     return arm if factor == 1 else replace(arm, stages=AtRate(arm.stages, factor))
 
 
-def validate_trial(recipe: Recipe, model: DeepTalkModel, spoken: SpokenSet) -> dict[str, float]:
-    """How good a trial was: spoken questions answered in text, and covered text, both of the validation split, and their mean."""
-    builder = ExampleBuilder(model.config, recipe.tokenizer)
+def validate_trial(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: SpokenSet) -> dict[str, float]:
+    """How good a trial was on the validation split: the mean of what it understood, said clearly and kept.
+
+    Returns:
+        `spoken_qa_text`: spoken questions answered in text. `said`: 1 less the judge's word error rate of unseen texts, at least 0.
+        `covered_text`: accuracy on the covered families. `score`: their mean.
+    """
+    talker = partner(recipe.arm, model, tools.ear, tools.codec)
+    model, builder, world = talker.model, talker.builder, recipe.size.world
     asked = answers_right(model, builder, [builder.answer_in_text(q.frames, q.item.answer) for q in spoken.questions])
-    world = recipe.size.world
-    covered = [family_accuracy(model, builder, FAMILIES[name].items("validation", world.validation_items, 0)) for name in world.covered]
-    answered, kept = sum(asked) / len(asked), sum(covered) / len(covered)
-    return {"spoken_qa_text": answered, "covered_text": kept, "score": (answered + kept) / 2}
+    texts = [(reply.words, reply.style) for reply in spoken.replies[:SAID]]
+    errors = speaking_wer(model, builder, Examiners(tools.codec, tools.judge, tools.style_judge), texts, talker.decoder)
+    written = ExampleBuilder(model.config, recipe.tokenizer)
+    covered = [family_accuracy(model, written, FAMILIES[name].items("validation", world.validation_items, 0)) for name in world.covered]
+    parts = {"spoken_qa_text": sum(asked) / len(asked), "said": max(0.0, 1 - errors), "covered_text": sum(covered) / len(covered)}
+    return parts | {"score": sum(parts.values()) / len(parts)}
 
 
 def trials_of(folder: Path, arm: Arm) -> list[dict]:

@@ -54,7 +54,8 @@ def test_one_row_is_the_recipe_measured_with_the_plain_decoder(tiny, monkeypatch
     assert arm.measure(None, tiny.model(), tools, {}) == {"asked": True}
     talker, decoder = seen[0]
     assert decoder is talker.decoder is SpokenDecoder and not issubclass(decoder, ParallelDecoder)
-    assert replace(arm, name=recipe.name, changes=recipe.changes, measure=None) == recipe
+    assert arm.rates_of == recipe.name
+    assert replace(arm, name=recipe.name, changes=recipe.changes, measure=None, rates_of=None) == recipe
 
 
 def test_in_a_weighted_mean_text_counts_as_much_as_all_codes(tiny):

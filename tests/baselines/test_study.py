@@ -63,7 +63,7 @@ def calls(monkeypatch, plan, record_of):
         return record_of(recipe.arm.name, int(recipe.folder.name[-1]))
 
     monkeypatch.setattr(study, "Recipe", Noted)
-    monkeypatch.setattr(study, "validate_trial", lambda recipe, rate, spoken: {"score": -abs(rate - 3 * NANO.joint_lr)})
+    monkeypatch.setattr(study, "validate_trial", lambda recipe, rate, tools, spoken: {"score": -abs(rate - 3 * NANO.joint_lr)})
     monkeypatch.setattr(study, "complete", complete)
     return done
 
