@@ -1,7 +1,7 @@
 """The study: many arms, many seeds, one record a run; safe to interrupt, and nothing is made twice (chapter 14).
 
 What lies in its folder: `study.json` (what it was begun with), `shared/tools` (codec, ear, judges, spoken material),
-`shared/text-<hash>` (stage 0), `shared/aligned-<hash>` (stages 0 and 1), `trials/<arm>-x<factor>` where learning rates were
+`shared/text-<hash>` (stage 0), `shared/aligned-<hash>` (stages 0 and 1), `trials/<arm>-x<factor>-s<seed>` where learning rates were
 tried, `runs/<arm>-s<seed>` and `records/<arm>-s<seed>.json`.
 The hash covers all that decides a shared part, so two arms share it exactly if it is the same.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from minideeptalk.baselines.trials import FACTORS, at_rate, best_factor, trials_of, validate_trial
+from minideeptalk.baselines.trials import FACTORS, TRIAL_SEEDS, at_rate, best_factor, trials_of, validate_trial
 from minideeptalk.config import SizeConfig, size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.model.checkpoints import has_stage
@@ -88,7 +88,7 @@ class Job:
         if self.step == "run":
             return self.plan.folder / "runs" / f"{self.arm.name}-s{self.seed}"
         if self.step == "trial":
-            return self.plan.folder / "trials" / f"{self.arm.name}-x{self.factor:g}"
+            return self.plan.folder / "trials" / f"{self.arm.name}-x{self.factor:g}-s{self.seed}"
         return self.plan.folder / "shared" / f"{self.step}-{self._key()}-s{self.seed}"
 
     @property
@@ -149,7 +149,7 @@ def _trial(job: Job, recipe: Recipe) -> None:
     tools = recipe.tools()
     spoken = recipe.spoken(tools)
     model = recipe.run_stages(recipe.pretrained(), spoken)
-    found = {"factor": job.factor, **validate_trial(recipe, model, tools, spoken["validation"])}
+    found = {"factor": job.factor, "seed": job.seed, **validate_trial(recipe, model, tools, spoken["validation"])}
     job.finished.write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 
@@ -186,7 +186,7 @@ def _ready(job: Job) -> Path:
 def jobs(plan: Plan, step: str) -> list[Job]:
     """What is left to do of one step: seed after seed, so that an unfinished study has whole pairs; shared parts once."""
     found = {}
-    for seed in plan.seeds[:1] if step == "trial" else plan.seeds:
+    for seed in plan.seeds[:TRIAL_SEEDS] if step == "trial" else plan.seeds:
         for arm in plan.arms if step != "trial" else [arm for arm in plan.arms if arm.rates_of is None]:
             for factor in FACTORS if step == "trial" else [best_factor(plan.folder, arm)]:
                 job = Job(plan, arm, seed, step, factor)
@@ -200,7 +200,7 @@ def run_study(plan: Plan, workers: int = 2, say: Callable[[str], None] = print, 
 
     Args:
         workers: processes, one thread each. say: gets a line when something is done.
-        trials: whether each arm's learning rate is tried first, on the first seed; every arm gets the same trials, or the rates of
+        trials: whether each arm's learning rate is tried first, on the first seeds; every arm gets the same trials, or the rates of
             the arm whose variant it is.
 
     Raises:

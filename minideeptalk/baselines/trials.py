@@ -24,6 +24,8 @@ from minideeptalk.world import FAMILIES
 
 FACTORS = (0.3, 1.0, 3.0)
 """What the rates of an arm's own stages are multiplied by."""
+TRIAL_SEEDS = 3
+"""One seed told noise: of two arms that differ in the choice of experts alone, each found another rate the best."""
 SAID = 100
 """Texts that a trial has to say."""
 
@@ -65,11 +67,13 @@ def validate_trial(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: S
 
 def trials_of(folder: Path, arm: Arm) -> list[dict]:
     """The finished trials that decide an arm's rates (`Arm.rates_of`), in a study's folder, as they stand in its records."""
-    scores = [folder / "trials" / f"{arm.rates_of or arm.name}-x{factor:g}" / "score.json" for factor in FACTORS]
-    return [json.loads(path.read_text(encoding="utf-8")) for path in scores if path.exists()]
+    paths = [path for factor in FACTORS for path in sorted((folder / "trials").glob(f"{arm.rates_of or arm.name}-x{factor:g}-s*/score.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
 def best_factor(folder: Path, arm: Arm) -> float:
-    """The factor of the best trial, of equal ones that nearest to 1 (no rate changes what a cascade writes); 1 where nothing was tried."""
-    trials = trials_of(folder, arm)
-    return max(trials, key=lambda trial: (trial["score"], -abs(trial["factor"] - 1)))["factor"] if trials else 1.0
+    """The factor with the best mean score, of equal ones that nearest to 1 (no rate changes what a cascade writes); 1 where nothing was tried."""
+    scores: dict[float, list[float]] = {}
+    for trial in trials_of(folder, arm):
+        scores.setdefault(trial["factor"], []).append(trial["score"])
+    return max(scores, key=lambda factor: (sum(scores[factor]) / len(scores[factor]), -abs(factor - 1)), default=1.0)

@@ -131,19 +131,31 @@ def test_the_key_of_a_shared_part_covers_all_that_decides_it(plan):
     assert len({folder("aligned"), folder("aligned", scale=0.1), folder("aligned", arm="deeptalk")}) == 3
 
 
-def test_every_arm_gets_the_same_trials_on_the_first_seed_and_runs_at_its_best_rate(plan, calls):
+def _tried(calls):
+    return sorted(folder for what, folder in calls if what == "trial")
+
+
+def test_every_arm_gets_the_same_trials_on_the_first_seeds_and_runs_at_its_best_rate(plan, calls):
     run_study(replace(plan, arms=plan.arms[:2]), workers=1, say=quiet, trials=True)
-    assert sorted(folder for what, folder in calls if what == "trial") == sorted(f"{name}-x{factor:g}" for name in NAMES[:2] for factor in FACTORS)
+    assert _tried(calls) == sorted(f"{name}-x{factor:g}-s{seed}" for name in NAMES[:2] for factor in FACTORS for seed in plan.seeds)
     records = [read_record(path) for path in (plan.folder / "records").iterdir()]
-    assert len(records) == 4 and {len(record["budget"]["learning_rate_trials"]) for record in records} == {len(FACTORS)}
+    assert len(records) == 4 and {len(record["budget"]["learning_rate_trials"]) for record in records} == {2 * len(FACTORS)}
     assert best_factor(plan.folder, plan.arms[1]) == 3.0
+
+
+def test_the_best_rate_is_the_best_on_average_and_not_that_of_the_luckiest_seed(plan):
+    for factor, scores in {0.3: (0.2, 0.9), 1.0: (0.6, 0.7), 3.0: (0.5, 0.7)}.items():
+        for seed, score in enumerate(scores):
+            folder = plan.folder / "trials" / f"{NAMES[0]}-x{factor:g}-s{seed}"
+            folder.mkdir(parents=True)
+            (folder / "score.json").write_text(json.dumps({"factor": factor, "seed": seed, "score": score}))
+    assert best_factor(plan.folder, plan.arms[0]) == 1.0 and best_factor(plan.folder, plan.arms[1]) == 1.0
 
 
 def test_an_ablation_keeps_the_rates_that_the_trials_gave_the_reference(plan, calls):
     ablation = find_arm("delay-level")
     run_study(replace(plan, arms=(*plan.arms[:1], ablation), seeds=(0,)), workers=1, say=quiet, trials=True)
-    tried = [folder for what, folder in calls if what == "trial"]
-    assert sorted(tried) == sorted(f"{NAMES[0]}-x{factor:g}" for factor in FACTORS) and ablation.rates_of == NAMES[0]
+    assert _tried(calls) == sorted(f"{NAMES[0]}-x{factor:g}-s0" for factor in FACTORS) and ablation.rates_of == NAMES[0]
     assert best_factor(plan.folder, ablation) == best_factor(plan.folder, plan.arms[0]) == 3.0
     record = read_record(plan.folder / "records" / "delay-level-s0.json")
     assert len(record["budget"]["learning_rate_trials"]) == len(FACTORS)
