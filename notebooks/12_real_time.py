@@ -693,9 +693,9 @@ print(f"a step costs {steps_ms['one row']:.1f} ms in one row and {steps_ms['two 
       f"{steps_ms['two rows'] / steps_ms['one row']:.2f} times as much, until the text ends")
 
 # %% [markdown]
-# Read the intervals, not only the two numbers before them. One that spans zero means: these items cannot tell the two apart. Two rows do not mean double
-# the time: both rows go through the same weights in one pass, and what a small step costs is mostly the way there. And the second row leaves as soon as its text
-# ends.
+# Read the intervals, not only the two numbers before them. One that spans zero means: these items cannot tell the two apart. And two rows need not
+# mean double the time: both go through the same weights in one pass, and part of what a small step costs is the way there, paid once. The ratio above says how
+# much is left to pay for the second row, and that row leaves as soon as its text ends.
 #
 # Where does the difference come from? Ask the same model the same questions for text alone, and you see what row two would write.
 
@@ -706,20 +706,22 @@ steps_taken = {"text only": np.mean([len(answer.words) + 1 for answer in written
                "text and speech": trials["two rows"]["frames"] / len(question_prompts + say_prompts)}
 chapter.measure("right in text only", in_text.mean(), grain=1 / len(in_text))
 families = sorted({question.item.family for question in asked})
-rows = []
+rows, better = [], []
 for family in families:
     of_family = np.array([question.item.family == family for question in asked])
     shares = [FAMILIES[family].chance, *(values[of_family].mean() for values in (
         in_text, trials["one row"]["text"], trials["two rows"]["text"]))]
     rows.append((family, f"{of_family.sum()}", *(f"{share:.0%}" for share in shares)))
+    better += [family] if shares[2] > shares[3] else []
 same = np.mean([one.words == other.words for one, other in zip(written, trials["two rows"]["answers"])])
 print(f"steps for an answer: {steps_taken['text only']:.1f} in text only, {steps_taken['text and speech']:.1f} aloud")
 print(f"two rows say the words of text only in {same:.0%} of the answers")
+print(f"skills in which one row had more right: {', '.join(better) or 'none'}")
 Table(("skill", "questions", "chance", "text only", "one row", "two rows"), rows, "Right answers in text, skill by skill")
 
 # %% [markdown]
 # *Two rows* gives the answers of *text only*: that is what it is for. So it wins where the model writes better than it thinks while it speaks, and it
-# passes on each mistake that writing makes. Is there a skill in the table for which one row was better? In a model this small both happen.
+# passes on each mistake that writing makes. The last line above names the skills, if any, for which one row was better; a single question may decide that.
 #
 # **Text only** is a mode of its own: leave the trigger out, and the model writes. It takes as many steps as there are words, and no codec. If nobody is
 # listening, there is no need to wait for a voice.
@@ -770,7 +772,7 @@ finish(figure, f"Word errors of {len(some)} lists, top-k of {', '.join(names)}. 
 # The first column is the same in every row. Why? With $k = 1$ there is nothing to draw from, whatever the temperature. At the other corner the voice dissolves: seven
 # streams are drawn apart, so a step's codes stop fitting together, and each odd frame is read back and leads to the next.
 #
-# So greedy is best? For *words*, on this model and these few lists, the first column says. For the *melody* of a voice it need not be: greedy speech is
+# So is greedy best? For *words*, on this model and these few lists, compare the first column with the others. For the *melody* of a voice it need not be: greedy speech is
 # always the same speech. And preference training, in chapter 11, lives on samples that differ.
 #
 # ## The knobs: a penalty for repetition
@@ -804,9 +806,9 @@ chapter.measure("right in text, penalty 2 on words", repeated[2.0][0], grain=1 /
 chapter.measure("word errors, penalty 2 on codes", repeated[2.0][1], grain=0.03);
 
 # %% [markdown]
-# To the words it hardly matters here, since no answer of this world needs a word twice; in a world where some do, each of them would have to fight the penalty.
-# The voice is another matter. A code that comes again is no stutter: the same sound needs the same code, in the next word as in this one. So the
-# penalty, once it is large enough to be felt, takes from speech what it is made of. It mends a fault, running in circles, and you should
+# Words first. No answer of this world needs a word twice, so a penalty can hit no right one; where a wrong answer said a word twice, it may even help. In a world
+# in which some answers repeat a word, each of them would have to fight the penalty. The voice is another matter. A code that comes again is no stutter: the same sound needs the same code, in the next word as in this one. So the
+# penalty, once it is large enough to be felt, takes from speech what it is made of: look at the last row. It mends a fault, running in circles, and you should
 # first look whether your model has it.
 #
 # ## Several turns
@@ -820,7 +822,7 @@ from minideeptalk.inference.conversation import Conversation
 
 count = 30 if chapter.quick else 150
 typed_prompts = [builder.text_prompt(question.item.question) for question in asked]
-turns, shown = {}, []
+turns, after_one = {}, []
 for way, given in (("heard", in_text_prompts), ("typed", typed_prompts)):
     for past in (0, 1, 3):
         solved = []
@@ -830,15 +832,30 @@ for way, given in (("heard", in_text_prompts), ("typed", typed_prompts)):
                 talk.ask(given[place - 1])
             words = " ".join(talk.ask(given[place]).words)
             solved.append(words == right[place])
-            if way == "heard" and past == 1 and place < 8:
-                shown.append((" ".join(asked[place - 1].item.question), " ".join(asked[place].item.question), words, right[place]))
+            if way == "heard" and past == 1:
+                after_one.append((place, words))
         turns[way, past] = float(np.mean(solved))
         chapter.measure(f"second question right, {way}, {past} before it", turns[way, past], grain=1 / count)
+
+# %%
+def words_of(place):
+    """The words of a question and of its right answer."""
+    return {*asked[place].item.question, *right[place].split()}
+
+
+missed = [(place, words.split()) for place, words in after_one if words != right[place]]
+for whose, here, there in (("first", -1, 0), ("second", 0, -1)):
+    alone = [word in words_of(place + here) - words_of(place + there) for place, words in missed for word in words]
+    print(f"of the words of wrong second answers, {np.mean(alone):.0%} belong to the {whose} turn alone")
+cut = np.mean([len(words) < len(right[place].split()) for place, words in missed])
+print(f"{cut:.0%} of the wrong answers have fewer words than the right one")
+shown = [(" ".join(asked[place - 1].item.question), " ".join(asked[place].item.question), words, right[place])
+         for place, words in after_one[:4]]
 Table(("first question", "second question", "answer to the second", "right"), shown, "The first four pairs, heard")
 
 # %% [markdown]
-# One question before, and the second is hardly ever answered. Read some answers in the table: they mix words of both turns. That is no fault of the memory,
-# which gives exactly what a second reading would; a test of the library holds that. The *model* has never seen anything before a question, so it never learnt to
+# One question before, and the second is hardly ever answered. The lines above say whose words the wrong answers are made of, and how many break
+# off too early; read some of them in the table. That is no fault of the memory, which gives exactly what a second reading would; a test of the library holds that. The *model* has never seen anything before a question, so it never learnt to
 # leave the old one alone. A miniature that should hold conversations has to be trained on conversations, as the paper's is, with the task code `CONV`.
 # Until then, begin each question with an empty memory, as `minideeptalk talk` does.
 #
