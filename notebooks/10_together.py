@@ -132,7 +132,7 @@ forgetting_map(kept, order, covered)
 #
 # - **the routing is open**: no expert is closed to anybody;
 # - **the router learns**, and so do all experts, audio and text;
-# - **the batches are mixed**: recognising, answering, speaking, and text of the covered skills.
+# - **the batches are mixed**: recognising, answering, speaking, styles, and text of the covered skills.
 #
 # Attention, norms and the rows of the words still stand. What learns, in numbers of weights:
 
@@ -403,6 +403,8 @@ for part in ("router", "audio experts", "text experts"):
 everything = {name: list(range(len(late[name]))) for part in list(restored)[1:] for name in rows_of(part)}
 patient.load_state_dict(put_back(late, early, everything))
 restored["all three"] = kept_of(patient)
+still_new = {name for name, weight in patient.state_dict().items() if not torch.equal(weight, early[name])}
+assert all(any(mark in name for part in ("adapter", "audio_embedding", "audio_heads") for mark in PARTS[part]) for name in still_new)
 
 # %%
 rows = [(part, *(f"{restored[part][group]:.1%}" for group in groups)) for part in restored]
@@ -413,8 +415,8 @@ assert np.isclose(restored["all three"]["uncovered"], places["after stage 1, all
 Table(("put back to stage 1", "covered kept", "uncovered kept"), rows, "The shipped model after stage 3, one part at a time")
 
 # %% [markdown]
-# With all three put back, text is exactly what it was after stage 1: the assertion in the cell says so. That is the proof that nothing
-# else of the text path has moved.
+# With all three put back, the model answers as it did after stage 1, and what still differs from then are the parts that text never
+# passes: adapter, codec rows and heads. The assertions in the cells say so.
 #
 # ## Where the tokens go
 #
@@ -503,10 +505,12 @@ for part in ("attention", "experts", "shared", "dense", "norms", "text_embedding
     healed[part] = kept_of(patient)
 rows = [(part.replace("_", " "), f"{drift[part]:.1%}" if part in drift else "", f"{one['covered']:.1%}", f"{one['uncovered']:.1%}")
         for part, one in healed.items()]
+furthest, dearest_part = max(drift, key=drift.get), max(drift, key=lambda part: healed[part]["uncovered"])
+print(f"Furthest moved: {furthest.replace('_', ' ')}. Put back alone, {dearest_part.replace('_', ' ')} gives uncovered skills most.")
 Table(("put back", "had moved by", "covered kept", "uncovered kept"), rows, "The run in which everything learns")
 
 # %% [markdown]
-# How far a part has moved says little about what its movement costs: compare the two columns. And the parts are not additive, since they
+# How far a part has moved need not tell what its movement costs: the line above names both. And the parts are not additive, since they
 # have learnt to work with each other. A part put back alone may even do harm.
 #
 # ## What goes wrong: a benchmark that cannot see
@@ -747,7 +751,7 @@ print(f"- {len(arms)} arms and {sum(seeds.values())} runs; of uncovered skills {
 print(f"  the most is kept by {best} ({told(ends[best])} %), the least by {worst} ({told(ends[worst])} %).")
 print("- The joint loss and the joint stage by hand equal the library's in every tensor.")
 for where in list(loss["uncovered"])[1:]:
-    print(f"- Uncovered skills in the shipped run, {where}: {-100 * loss['uncovered'][where]:+.1f} points.")
+    print(f"- Uncovered skills in the shipped run, {where}: {0 - 100 * loss['uncovered'][where]:+.1f} points.")
 print(f"- Of what stage 3 moved, put back alone, the {dearest} did most for uncovered skills: {100 * gain:+.1f} points.")
 print(f"- A benchmark of covered skills would have shown {table[hidden][0]:.1%} of the {table[hidden][3]:.1%} that {hidden} lost.")
 
