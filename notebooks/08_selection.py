@@ -43,7 +43,7 @@ chapter = open_chapter("08_selection")  # mode="full" measures on more text and 
 #
 # 1. compute the paper's selection score from loads, and name six other formulas;
 # 2. say why the divisor of a load, of which the paper is silent, decides what the formula does;
-# 3. measure what an expert is worth by closing it, and say how little its load tells about that;
+# 3. measure what an expert is worth by closing it, and say how much, or how little, its load tells about that;
 # 4. compare formulas by what they take from text and what they hold of sound, with random draws as the control;
 # 5. say what happens when there are no more audio experts than a token needs.
 
@@ -174,7 +174,7 @@ print(f"{compared} selections, {len(FORMULAS)} formulas with {len(NORMALISERS)} 
 # ## Why the normaliser matters
 #
 # Take *share* and many experts. A text load is then about $1/E$, so $1 - \rho^T$ is nearly 1 for everybody, and the product
-# chooses as if text did not exist. With *max*, an expert that text needs most has $1 - \rho^T = 0$ and is safe, however much
+# chooses as if text did not exist. With *max*, the expert that text visits most has $1 - \rho^T = 0$ and is safe, however much
 # sound it gets. The formula is the same; the rule is not.
 #
 # How many choices of the product are also choices of *audio only*? We ask our own loads, and, at the paper's size, invented
@@ -402,8 +402,8 @@ chapter.measure("text lost by the product's choice, uncovered skills", trials["p
 chapter.measure("text lost by a random choice, all skills", random_mean);
 
 # %% [markdown]
-# Three things to look for. The rules that use sound hold much more of it than chance does; that is what the first factor is
-# for. On *covered* skills the product loses less than the product upside down, for those skills are what the profile has
+# Three things to look for. The four rules that ask for much sound hold more of it than chance does; that is what the first
+# factor is for. On *covered* skills, compare the product with the product upside down: those skills are what the profile has
 # seen. On *uncovered* skills see where it stands among the random draws: it may stand anywhere, because nobody has counted for
 # them. **A profile protects what is in it.** And all of this is one moment, with experts closed and nothing repaired: the study
 # of chapter 14 trains formulas to the end.
@@ -484,8 +484,8 @@ Table(("audio experts", "audio loss", "text loss, change", "gradient of the rout
       rows, f"After {stage.updates} updates of stage 2.1")
 
 # %% [markdown]
-# After so few updates the number of speakers hardly shows in the audio loss: the adapter and the heads learn first, and they
-# are the same in all three. The paper reports that text *and* speech get worse beyond 24 of its 64 audio experts. To see such a
+# Set the difference above beside the losses themselves. After few updates, do not expect much of it: the adapter and the heads
+# learn first, and they are as large in all three. The paper reports that text *and* speech get worse beyond 24 of its 64 audio experts. To see such a
 # thing you need training to the end; that sweep belongs to chapter 14.
 #
 # ## Try it live

@@ -377,6 +377,8 @@ Table(("system", "updates", "style named", "style mirrored", "right words while 
       "original speech")
 
 # %% [markdown]
+# Read the last two shares of a row together: whoever mirrors the style best need not be the one who gets most words right.
+#
 # May such a score be luck? Let ten thousand guessers take the test that the first run of each system took, and see how many
 # do as well. (An exercise below calculates it exactly.)
 
@@ -411,7 +413,7 @@ finish(figure, "Tables of the style asked in against the style found; a slider m
                f"mirrored. {told}.", height=440)
 
 # %% [markdown]
-# The cascade's rows are all alike: it answers everybody in one voice, since its text model sees no difference, and asked for
+# The cascade's rows are all alike, but for the judge's mistakes: it answers everybody in one voice, since its text model sees no difference, and asked for
 # the name of the style it goes on answering the question. Chance is what such rows give.
 #
 # ## Hear them side by side
@@ -540,7 +542,8 @@ assert at["modular"]["thought"] < at["modular"]["read"] and at["modular"]["voice
 # the loudness out of the gradient. The rival hears since its adapter begins as loud as a word, is taught the embeddings of the
 # words, and has no marks around what is heard that no text ever had. The native model had the same trouble, if less.
 # That is why its adapter levels what it hears ([chapter 03](03_hearing.ipynb)); the ablation `heard-as-it-comes` of
-# [chapter 14](14_does_it_hold.ipynb) leaves that out. The table shows how loud a heard frame is, before and after that last step.
+# [chapter 14](14_does_it_hold.ipynb) leaves that out. The lines below say how loud a heard frame is, without that last step and
+# with it. (Before it, the gated MLP may grow as loud as it likes: nothing after it can tell.)
 
 # %%
 from minideeptalk.baselines.modular import with_talker
