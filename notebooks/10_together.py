@@ -418,6 +418,10 @@ Table(("put back to stage 1", "covered kept", "uncovered kept"), rows, "The ship
 # With all three put back, the model answers as it did after stage 1, and what still differs from then are the parts that text never
 # passes: adapter, codec rows and heads. The assertions in the cells say so.
 #
+# Compare the rows of the router and of the audio experts. Where each of them alone gives back nearly all, the loss needs *both*: text
+# that is sent to the audio experts, and audio experts that are no longer what they were. Which of the two comes out ahead may then
+# change with the questions asked.
+#
 # ## Where the tokens go
 #
 # The other side of the same story: the routers. Each row is a layer, each column an expert, rings mark the audio experts, the
