@@ -14,8 +14,8 @@ def choose_clock(threads: int, device: str) -> tuple[Callable[[], float], str]:
     if device == "cpu" and threads == 1:
         return time.process_time, "CPU time of the process: one thread, so what others do between is not counted"
     if device == "cpu":
-        return time.perf_counter, "wall clock: with several threads, waiting for each other is part of the cost"
-    return time.perf_counter, "wall clock with the GPU waited for before and after"
+        return time.perf_counter, "Wall clock: with several threads, waiting for each other is part of the cost"
+    return time.perf_counter, "Wall clock with the GPU waited for before and after"
 
 
 def in_turns(candidates: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:

@@ -76,7 +76,7 @@ class Chapter:
         low, high = band["low"] - 2 * grain, band["high"] + 2 * grain
         verdict = "inside" if low <= value <= high else "OUTSIDE"
         print(f"{what}: {value:.4g}, {verdict} the recorded band {low:.4g} to {high:.4g} "
-              f"({self.record['runs']} runs, torch {self.record['torch']}, {self.record['date']})")
+              f"({_count(self.record['runs'], 'run')}, torch {self.record['torch']}, {self.record['date']})")
         return value
 
     def footer(self) -> None:
@@ -129,9 +129,13 @@ def open_chapter(name: str, mode: str | None = None, seed: int | None = None, th
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
     budget, unit = known[name], calibration_seconds()
-    print(f"{budget.title}: about {max(1, round(budget.units * unit / 60))} CPU minutes on this machine, "
+    print(f"{budget.title}: about {_count(max(1, round(budget.units * unit / 60)), 'CPU minute')} on this machine, "
           f"{budget.t4_minutes:g} on a T4 (estimated), at most {budget.peak_mb:.0f} MB. Mode {mode}, seed {seed}.")
     return Chapter(name, budget, mode, seed, load_record(name), unit, time.process_time(), time.monotonic())
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def load_record(name: str) -> dict | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from minideeptalk.viz.tables import EMPTY
+
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown, for pages that are made before the book is built."""
@@ -32,5 +34,6 @@ class Table:
 
     def _row(self, cells: Sequence[str]) -> str:
         named = zip(self.heads[1:], cells[1:], strict=True)
-        inner = "".join(f'<td role="cell" data-column="{name}">{cell}</td>' for name, cell in named)
-        return f'<tr role="row"><th scope="row" role="rowheader">{cells[0]}</th>{inner}</tr>'
+        inner = "".join(f'<td role="cell" data-column="{name}"{"" if cell else EMPTY}>{cell}</td>' for name, cell in named)
+        number = f' data-column="{self.heads[0]}"' if cells[0].replace(".", "").isdigit() else ""  # as the head of a card, a number says too little
+        return f'<tr role="row"><th scope="row" role="rowheader"{number}>{cells[0]}</th>{inner}</tr>'

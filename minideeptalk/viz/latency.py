@@ -78,7 +78,7 @@ def playback_figure(situations: Mapping[str, Mapping[str, Sequence[tuple[float, 
     figure.update_layout(barmode="overlay", bargap=0.35, sliders=[{
         "active": active, "steps": steps, "currentvalue": {"prefix": prefix}, "pad": {"t": 60}, "font": {"color": INK}}])
     figure.update_yaxes(autorange="reversed", type="category", showgrid=False, categoryorder="array", categoryarray=lanes[0])
-    figure.update_xaxes(title="seconds after the question ends", range=[0, 1.02 * end])
+    figure.update_xaxes(title="seconds after the question", range=[0, 1.02 * end])
     return finish(figure, _told(situations, prefix), height=190 + 40 * len(lanes[0]))
 
 

@@ -41,7 +41,7 @@ function exploreSelection(box) {
       make("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, shown);
     }
     make("text", { x: LEFT + SIZE / 2, y: TOP + SIZE + 38, "text-anchor": "middle" }, "text load");
-    make("text", { x: LEFT + 8, y: TOP + 17 }, "audio load");
+    make("text", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(12 ${TOP + SIZE / 2}) rotate(-90)` }, "audio load");
   }
 
   function draw() {
@@ -64,7 +64,8 @@ function exploreSelection(box) {
       const mine = chosen.includes(expert);
       if (mine) make("rect", { x: x(text[expert]) - 7, y: y(load) - 7, width: 14, height: 14, fill: VERMILLION });
       else make("circle", { cx: x(text[expert]), cy: y(load), r: 6, fill: "none", stroke: BLUE, "stroke-width": 2 });
-      make("text", { x: x(text[expert]) + 10, y: y(load) + 4, "font-weight": mine ? 700 : 400 }, expert);
+      const crowded = audio.some((other, number) => Math.abs(y(other) - y(load)) < 12 && x(text[number]) > x(text[expert]) && x(text[number]) - x(text[expert]) < 26);
+      make("text", { x: x(text[expert]) + (crowded ? -10 : 10), y: y(load) + 4, "text-anchor": crowded ? "end" : "start", "font-weight": mine ? 700 : 400 }, expert);
     });
     say();
   }

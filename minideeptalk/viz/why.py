@@ -63,7 +63,7 @@ def knock_out_figure(record: Mapping) -> go.Figure:
                                 hovertemplate="%{y}, closed " + name + ": %{x:.0%}<extra></extra>"))
         told.append(f"{name} closed: {join_words(f'{ability} {percent(mean)}' for ability, mean in means.items())}")
     figure.update_layout(barmode="group", legend={"y": 1, "yanchor": "top", "yref": "container", "traceorder": "normal"}, margin={"t": 90})
-    figure.update_xaxes(tickformat=".0%", title={"text": "text left, answers and words right"}, rangemode="tozero").update_yaxes(autorange="reversed")
+    figure.update_xaxes(tickformat=".0%", title={"text": "text left, answers<br>and words right"}, rangemode="tozero").update_yaxes(autorange="reversed")
     return finish(figure, f"Bars of six abilities of the finished model with experts closed and nothing trained. {'. '.join(told)}.", height=640)
 
 

@@ -60,7 +60,7 @@ class Exercise:
         """The line under the exercise's title."""
         stars = "●" * self.difficulty + "○" * (5 - self.difficulty)
         return (f"**Exercise {self.id}: {self.title}** · {self.kind} · difficulty {stars} ({self.difficulty} of 5) · "
-                f"about {self.minutes} minutes · {self.points} points · needs {self.needs}")
+                f"about {self.minutes} minutes · {self.points} point{'s' if self.points > 1 else ''} · needs {self.needs}")
 
 
 @dataclass(frozen=True)
