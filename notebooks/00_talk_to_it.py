@@ -111,7 +111,7 @@ Sounds(players)
 # little, and through a model that learnt to speak in minutes. Listen for the words: are they those that are written?
 #
 # A spoken question holds more than words. The miniature also hears *how* you ask, in a neutral, happy, sad or angry voice, and can be asked to answer in the same
-# style. Here is the first clip in each of three styles. This is harder than a plain answer, and you may hear that, too.
+# style. Here is the first clip in each of three styles. Listen for two things: are the words right, and has the style come back?
 
 # %%
 players = []
@@ -203,7 +203,8 @@ print("first codes:", *[AudioToken(value).name for value in coarse])
 print("one step has", 1 + prompt.codes.shape[1], "rows")
 
 # %% [markdown]
-# Now it **answers**, one step at a time. Every step gives a word, or waits, and seven codes of sound. A step lasts 80 milliseconds.
+# Now it **answers**, one step at a time. Every step gives a word, or waits, and seven codes of sound. A step lasts 80 milliseconds. The
+# sound lags one step behind the words, so the first step has seven times the same number: `PAD`, the code for *nothing here*.
 
 # %%
 from minideeptalk.inference.decoding import speak_in_steps
@@ -343,7 +344,11 @@ print(len(questions), "questions")
 chapter.measure("right in writing", sum(right_written) * one, grain=one)
 chapter.measure("right aloud, in text", sum(right_text) * one, grain=one)
 chapter.measure("right aloud, in sound", sum(right_sound) * one, grain=one)
-chapter.measure("refused", sum(refused) * one, grain=one);
+chapter.measure("refused", sum(refused) * one, grain=one)
+pairs = [(reply.text, text) for reply, text in zip(given, written) if reply.understood]
+both = sum(text and sound for text, sound in zip(right_text, right_sound))
+print(f"Not refused: {len(pairs)}. The same words aloud as in writing: {sum(aloud == text for aloud, text in pairs)}.")
+print(f"Of {sum(right_text)} answers that are right aloud, in text, {both} are right in sound, too.")
 
 # %%
 rows = []
@@ -355,7 +360,8 @@ heads = "skill", "asked", "right in writing", "right aloud, text", "right aloud,
 Table(heads, rows, "The question clips, skill by skill")
 
 # %% [markdown]
-# In speaking, a step has to find a word and make sound at once, and a wrong word draws wrong sound after it: compare the columns. So few
+# Why are the words aloud so like the written ones? They come from a second row of the batch, which only writes (chapter 12). The
+# speaking row is left with making them sound, and there a right word can still come out wrong: compare the two columns *aloud*. So few
 # questions give coarse numbers, and the clips were chosen to show every voice, one of which no training used. The record's examination had
 # more questions; compare.
 #

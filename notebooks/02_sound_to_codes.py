@@ -877,7 +877,9 @@ check("02-4", cross_fade)
 print(f"- Seven codes a step are {nano_point[0]:.0f} bits a second. They keep the words ({nano_point[2]:.1%} of characters")
 print(f"  misread, {ceiling[1]:.1%} without codes) and leave an error of {nano_point[1]:.1f} dB in the picture.")
 print(f"- The first code alone leaves {one_code[1]:.1f} dB, and {one_code[2]:.0%} of the characters are misread.")
-print(f"- At the same rate a flat stack leaves {curves['flat, more depth'][-1][1]:.1f} dB: the pyramid is no cheaper.")
+flat_error = curves["flat, more depth"][-1][1]
+print(f"- At the same rate a flat stack leaves {flat_error:.1f} dB: the pyramid is "
+      f"{'better' if nano_point[1] < flat_error else 'no better'}.")
 print(f"- Of 128 entries {good:.0f} are in use; after a careless start {bad:.0f}.")
 faded, clicking = (marks[name][0] for name in ("with past and cross-fade", "with their past"))
 print(f"- Streaming with a cross-fade jumps {faded:.1f} at its seams, without it {clicking:.1f}; 1 is no jump.")

@@ -226,10 +226,6 @@ print("in a padded batch: loss and gradient equal to the library's `ctc_loss`")
 #
 # It matters more here than it looks. In the first stage of training the language model is frozen, and only the **adapter** learns: two matrices that open and close one another, and a
 # third. It sees one vector at a time. If a word were spread over ten vectors, no adapter of this kind could put it together.
-#
-# The paper's adapter ends there. Ours has a last step that the paper does not mention: it brings every vector to the same loudness, a few
-# times that of a word. Left alone, the vectors become hundreds of times louder than words, and a language model that may not
-# change cannot turn them down. [Chapter 13](13_speaking_style.ipynb) measures it.
 
 # %%
 def my_compress(states, path):
@@ -242,9 +238,28 @@ def my_compress(states, path):
         begin = end
     return torch.stack(means) if means else states[:0]
 
+# %% [markdown]
+# ## Build it: the adapter, and how loud a vector is
+#
+# The paper's adapter is the three matrices. Ours has one step more, which the paper does not mention: it **levels** what it gives.
+#
+# How loud is a vector? As loud as a typical number in it. Some of its numbers are above zero and some below, so that their mean says
+# nothing. Square them all, take the mean of the squares, and then the root, to undo the square. This is the **root mean square**.
+# Divide a vector by its own, and it has loudness one. How its numbers compare with one another stays as it was, and that is
+# what tells one word from another. Last, one fixed factor, the `level`, makes all of them as loud as we want.
+#
+# How loud should that be? The language model is used to the loudness of its words. Left alone, the vectors become hundreds of times
+# louder, and what its layers add to so loud a vector hardly changes it. In stage 1 the model is frozen, so it cannot turn them down.
+# The level is therefore set to a few words. [Chapter 13](13_speaking_style) measures the loudness with and without.
+
+# %%
+def loudness(vectors):
+    """Root mean square of each vector: (N, D) -> (N, 1)."""
+    return (vectors.square().mean(dim=-1, keepdim=True) + 1e-6).sqrt()  # the small number keeps it from being zero
+
 
 class MyAdapter(nn.Module):
-    """The paper's gated MLP, then levelled: ear vectors (N, D_ear) -> vectors for the language model (N, D), all equally loud."""
+    """Ear vectors (N, D_ear) -> vectors for the language model (N, D), all equally loud."""
 
     def __init__(self, ear_width, width, level):
         super().__init__()
@@ -253,9 +268,12 @@ class MyAdapter(nn.Module):
         self.fc2 = nn.Linear(ear_width, 2 * width, bias=False)
         self.proj = nn.Linear(2 * width, width, bias=False)
 
+    def gated(self, vectors):
+        return self.proj(nn.functional.silu(self.fc1(vectors)) * self.fc2(vectors))  # (N, D), the paper's
+
     def forward(self, vectors):
-        mixed = self.proj(nn.functional.silu(self.fc1(vectors)) * self.fc2(vectors))  # (N, D)
-        return self.level * mixed / (mixed.square().mean(dim=-1, keepdim=True) + 1e-6).sqrt()
+        mixed = self.gated(vectors)  # (N, D)
+        return self.level * mixed / loudness(mixed)  # (N, D), levelled
 
 # %%
 from minideeptalk.model import Adapter, DeepTalkConfig
@@ -279,6 +297,10 @@ mine = MyAdapter(ear.width, 128, theirs.level)
 mine.load_state_dict(theirs.state_dict())
 torch.testing.assert_close(mine(ours), theirs(ours))
 print("twelve clips compressed, and the adapter: equal to the library's")
+with torch.no_grad():
+    for when, made in (("before", mine.gated(ours)), ("after", mine(ours))):
+        quiet, loud = loudness(made).min(), loudness(made).max()
+        print(f"{when} the last step, untrained: the quietest word has loudness {quiet:.4f}, the loudest {loud:.4f}")
 
 # %%
 clip, sound = questions[0], sounds[0]

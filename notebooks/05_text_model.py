@@ -485,11 +485,15 @@ theirs = relative_text_drop(learnt, metrics["text_accuracy"]["after"], chances, 
 assert all(abs(mine[family] - theirs["by_family"][family]) < 1e-9 for family in theirs["by_family"])
 worst = sorted(mine, key=mine.get)[-3:]
 print("Lost most:", ", ".join(f"{family} ({percent(mine[family])})" for family in reversed(worst)))
+kinds = {"rehearsed": covered, "a rule, not rehearsed": ("compare", "sort", "count"), "a memory": ("facts",)}
+for kind, names in kinds.items():
+    print(f"Lost of {kind}:", ", ".join(f"{family} {percent(mine[family])}" for family in names))
 
 # %% [markdown]
-# Three kinds of loss are in these bars. A **rehearsed** skill (*add*) stays, since its text comes again. A **rule** that is not rehearsed (*sort*, *count*) can
-# bend. A **memory** (*facts*) has no rule behind it: what is gone cannot be worked out again. And watch *reverse*. It is not covered, but up to its last word it looks like
-# *repeat*, which is, and which speaking practises all the time: say the words, in their order. Chapter 10 compares methods on all of this.
+# Three kinds of skill are in these bars. A **rehearsed** one (*add*) is held up by its own text, which comes again. A **rule** that is not rehearsed (*compare*, *sort*,
+# *count*) can bend, and need not: see above what each of the three lost. A **memory** (*facts*) has no rule behind it: what is gone cannot be worked out again. And watch *reverse*. It
+# is not covered, but up to its last word it looks like *repeat*, which is, and which speaking practises all the time: say the words, in their order. Chapter 10 compares methods on
+# all of this.
 #
 # ## Run it small
 #
@@ -539,8 +543,8 @@ finish(figure, f"Bars of ten skills above chance while the small model trains. T
                f"at the end the best is {max(mine, key=mine.get)} and the weakest {min(mine, key=mine.get)}.", height=360)
 
 # %% [markdown]
-# Go through the updates. Skills do not grow together: they come one after another, and some come suddenly. Grammar hangs on a single word of the question and is
-# there first; a list to be turned around takes many words in a new order. What must be learnt by heart comes last: each fact has to be met many times, so the recipe
+# Go through the updates. Skills do not grow together: they come one after another, and some come suddenly. Grammar hangs on a single word of the question and is among
+# the first; a list to be turned around takes many words in a new order. What must be learnt by heart comes last: each fact has to be met many times, so the recipe
 # of stage 0 draws the hard families more often. (A bar that is missing stands at chance or below. A model that writes neither of two
 # numbers is worse than a coin.)
 #

@@ -394,8 +394,9 @@ finish(figure, f"Bars of router health by stage and layer; a slider chooses the 
 # ## What goes wrong: counting what is not there
 #
 # A batch holds sequences of unequal length, and the shorter ones are filled up with **padding**. Padding passes the model like
-# any token, and the router sends it somewhere. Count it, and one expert looks busy that has served nobody. It is worse than
-# noise: both modalities contain the *same* padding, so it makes them look alike.
+# any token, and the router sends it somewhere. Count it, and experts look busy that have served nobody. It is worse than
+# noise, since it pulls: as far as both modalities are padded alike, it makes them look alike; as far as one is padded more, it
+# makes up a difference that belongs to nobody.
 #
 # **Prompts** are another matter. They are real tokens, and whether they belong to the load is a decision. The paper speaks of
 # "unimodal audio and text inputs", so our default counts them. But the prompt of a spoken answer also holds a few written
@@ -428,6 +429,8 @@ padding = [1 - torch.cat([b.mask.flatten() for b in batches[side::2]]).float().m
 print(f"padding: {padding[0]:.0%} of all positions in batches of sound, {padding[1]:.0%} in batches of text")
 for name, each in policies.items():
     print(f"{name:20} distance by layer", [f"{value:.3f}" for value in my_distance(*each)])
+closer = my_distance(*policies[POLICIES[0]]) < my_distance(*policies[POLICIES[1]])  # (L,)
+print(f"counting padding brings sound and text closer in {int(closer.sum())} of {len(closer)} layers")
 
 # %%
 figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.16,
@@ -456,7 +459,7 @@ chapter.measure("distance when padding counts, mean of layers", my_distance(*pol
 chapter.measure("distance of answers only, mean of layers", my_distance(*policies[POLICIES[2]]).mean().item());
 
 # %% [markdown]
-# So the way of counting decides who is chosen, long before any formula does. The recorder of the library therefore takes one
+# So the way of counting can change who is chosen, before any formula is applied. The recorder of the library therefore takes one
 # number for *every* token, with -1 for padding, keeps the four kinds apart, and leaves the question of prompts to the end:
 # `ExpertLoads.count_prompts`.
 #
