@@ -1135,7 +1135,7 @@ check("12-4", one_mouth)
 #
 # </details>
 #
-# **Exercise 12-5: a penalty for repetition** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs torch.where
+# **Exercise 12-5: a penalty for repetition** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs torch.where
 #
 # Make less likely what was said already.
 #

@@ -18,7 +18,6 @@ from minideeptalk.teaching.project import ROOT
 FOLDER = Path("book", "made")  # generated before each build, never committed
 SECTION = re.compile(r"^(Args|Returns|Raises|Yields|Attributes|Example|Examples):$")
 SPECIAL = re.compile(r"([$\[\]{}|\\]|(?<![a-z0-9])_|_(?![a-z0-9]))")
-INSIDE = ("    ", ">>>", "...")
 CODE = re.compile(r"(`+[^`]+`+)")
 
 
@@ -73,7 +72,7 @@ def docstring_markdown(docstring: str) -> str:
     while lines:
         line = lines.pop(0)
         title = SECTION.match(line)
-        body = _indented(lines) if title or line.startswith(">>>") else []
+        body = _indented(lines) if title else _to_blank(lines) if line.startswith(">>>") else []
         if title and title[1].startswith("Example"):
             blocks += ["", "```python", *body, "```", ""]
         elif title:
@@ -85,10 +84,18 @@ def docstring_markdown(docstring: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(blocks)).strip()
 
 
+def _to_blank(lines: list[str]) -> list[str]:
+    """Take the rest of an example, with what it prints, off `lines`."""
+    block = []
+    while lines and lines[0].strip():
+        block.append(lines.pop(0))
+    return block
+
+
 def _indented(lines: list[str]) -> list[str]:
     """Take the indented block that begins here off `lines`, and give it without its indentation."""
     block = []
-    while lines and (lines[0].startswith(INSIDE) or (not lines[0].strip() and lines[1:2] and lines[1].startswith("    "))):
+    while lines and (lines[0].startswith("    ") or (not lines[0].strip() and lines[1:2] and lines[1].startswith("    "))):
         block.append(lines.pop(0).removeprefix("    "))
     return block
 

@@ -22,7 +22,7 @@ def test_opening_a_chapter_fixes_the_seed_and_prints_the_budget(capsys):
     first = torch.rand(1)
     open_chapter(NAME)
     assert torch.equal(first, torch.rand(1))
-    assert "CPU minutes" in capsys.readouterr().out
+    assert "CPU minute" in capsys.readouterr().out
 
 
 def test_an_unknown_chapter_or_mode_is_explained():
