@@ -540,7 +540,7 @@ check("01-1", stable_split)
 #
 # </details>
 #
-# **Exercise 01-2: find the leak** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs sets, slices
+# **Exercise 01-2: find the leak** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs sets, slices
 #
 # A colleague split lists of words for *repeat* and *reverse* by the exact list. A model that reverses has then produced some test lists in training. Find
 # them: all test lists that are training lists, forwards or backwards.
@@ -630,7 +630,7 @@ check("01-3", relative_drop)
 #
 # </details>
 #
-# **Exercise 01-4: an error that helps** · practice · difficulty ●●○○○ (2 of 5) · about 10 minutes · 1 points · needs dict, difflib
+# **Exercise 01-4: an error that helps** · practice · difficulty ●●○○○ (2 of 5) · about 10 minutes · 1 point · needs dict, difflib
 #
 # Our `MyTokenizer` answers an unknown word with a bare `KeyError`. Write an `encode` whose error names the word and those known words that look
 # like it.
@@ -701,7 +701,7 @@ print(f"- Of {len(FAMILIES)} skills, after-training repeats the text of {', '.jo
 # - Mostafazadeh et al. (2016), [A Corpus and Evaluation Framework for Deeper Understanding of Commonsense Stories](https://arxiv.org/abs/1604.01696):
 #   the right and the wrong ending.
 #
-# Next: chapter 02, sound to codes and back.
+# Next: [chapter 02, sound to codes and back](02_sound_to_codes).
 
 # %%
 chapter.footer()

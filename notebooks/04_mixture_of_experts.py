@@ -72,6 +72,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from minideeptalk.teaching import check
+from minideeptalk.teaching.tables import Table
 from minideeptalk.viz.style import BLUE, HEAT, VERMILLION, finish
 
 torch.set_printoptions(precision=3, sci_mode=False)
@@ -290,7 +291,7 @@ for path, colour, dash in (("my_loop", VERMILLION, "dash"), ("my_grouped", BLUE,
     figure.add_scatter(x=counts, y=micro, name=path.removeprefix("my_"), mode="lines+markers",
                        line=dict(color=colour, dash=dash))
 figure.update_xaxes(title="tokens in the batch", type="log", tickvals=counts)
-figure.update_yaxes(title="µs a token", type="log")
+figure.update_yaxes(title="µs a token", type="log", tickvals=[1, 2, 5, 10, 20, 50, 100])
 ratios = [best["my_loop", count] / best["my_grouped", count] for count in counts]
 for ratio, count in zip(ratios, counts):
     print(f"at {count} tokens the loop takes {ratio:.2f} times as long")
@@ -463,11 +464,12 @@ for name, (chosen, renormalise, balance) in runs.items():
     train(layer, balance, updates)
     trapped[name], trapped_error = load_table(layer)
     rows.append((name, trapped_error, specialisation(trapped[name]), trapped[name]))
-print(f"{'':22} error  bits  busiest  idlest")
+shown = []
 for name, its_error, bits, its_table in rows:
     load = its_table.mean(dim=0) * E  # 1 is the even share
-    print(f"{name:22} {its_error:5.3f}  {bits:4.2f}  {load.max():7.2f}  {load.min():6.2f}")
-chapter.measure("specialisation of the trapped router, bits", rows[2][2]);
+    shown.append((name, f"{its_error:.3f}", f"{bits:.2f}", f"{load.max():.2f}", f"{load.min():.2f}"))
+chapter.measure("specialisation of the trapped router, bits", rows[2][2])
+Table(("router", "error", "bits", "busiest expert", "idlest expert"), shown, "Load and specialisation together; a load of 1 is the even share")
 
 # %%
 heat_map({"plain": trapped["K = 1, plain"], "renormalised": trapped["K = 1, renormalised"]},

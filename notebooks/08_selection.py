@@ -103,7 +103,7 @@ SelectionExplorer(loads, count=4, seed=chapter.seed)
 # are three natural divisors:
 #
 # - **share**: all choices of the layer. Loads sum to 1.
-# - **fraction**: all tokens. A load is the fraction of tokens that came to this expert; loads sum to $K$.
+# - **fraction**: all tokens. A load is the fraction of tokens that came to this expert; loads sum to $K.$
 # - **max**: the count of the layer's busiest expert, whose load is then 1.
 
 # %%
@@ -368,10 +368,11 @@ numbers = (2, 4, 6)
 trials = {(formula, count): trial(formula, "max", count) for count in numbers for formula in FORMULAS
           if formula != "random"}
 chance = {count: [trial("random", "max", count, seed) for seed in range(6)] for count in numbers}
-print(f"{'four audio experts':18} sound held  text lost: covered  uncovered")
+shown = []
 for formula in FORMULAS:
     row = np.mean(chance[4], axis=0) if formula == "random" else trials[formula, 4]
-    print(f"{formula:18} {row[0]:10.0%} {row[1]:19.3f} {row[2]:10.3f}")
+    shown.append((formula.replace("_", " "), f"{row[0]:.0%}", f"{row[1]:.3f}", f"{row[2]:.3f}"))
+Table(("formula", "sound held", "text lost, covered", "text lost, uncovered"), shown, "Four audio experts; text lost in nats")
 
 # %%
 named = [formula for formula in FORMULAS if formula != "random"]
@@ -509,7 +510,7 @@ SelectionTrial(model, sampler.builder, loads, loss_by_skill).show()
 #
 # Fill in the body, run the cell, then run the check. A check goes up a ladder and tells you on which rung you stand.
 #
-# **Exercise 08-1: from count to load** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs sums over a dimension
+# **Exercise 08-1: from count to load** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs sums over a dimension
 #
 # Turn counts into loads in all three ways.
 #
@@ -648,7 +649,7 @@ check("08-3", rank_correlation)
 #
 # </details>
 #
-# **Exercise 08-4: one expert at a time** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs functions as arguments
+# **Exercise 08-4: one expert at a time** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs functions as arguments
 #
 # Measure importance when all you have is a function that gives the loss for a list of closed experts.
 #

@@ -733,7 +733,7 @@ print(f"  and {drifts['mask, new optimizer, decay'][-1]:.3f} through decay; the 
 #   that asks no gradient.
 # - Kingma and Ba (2015), [Adam](https://arxiv.org/abs/1412.6980): the running means that go on moving.
 #
-# Next: chapter 10, together.
+# Next: [chapter 10, together](10_together).
 
 # %%
 chapter.footer()

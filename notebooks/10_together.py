@@ -160,8 +160,8 @@ Table(("part", "weights", "in stage 3"), rows, f"{joint.updates} updates of {joi
 # A batch of stage 3 holds text answers, spoken answers, transcripts. The loss has one term for the text stream, one for the
 # seven codec streams, and one that keeps the routers balanced:
 #
-# $$L = \underbrace{\mathrm{CE}_{\text{text}}}_{\text{where a word is due}} + \frac{1}{7}\sum_{q=1}^{7}
-# \underbrace{\mathrm{CE}_{q}}_{\text{where a code is due}} + \alpha\, L_{\text{balance}}.$$
+# $$\begin{aligned}L &= \underbrace{\mathrm{CE}_{\text{text}}}_{\text{where a word is due}} \\ &\quad + \frac{1}{7}\sum_{q=1}^{7}
+# \underbrace{\mathrm{CE}_{q}}_{\text{where a code is due}} + \alpha\, L_{\text{balance}}.\end{aligned}$$
 #
 # Each cross-entropy is a mean over the steps that *have* such a target. A stream without targets is left out, not counted as
 # zero. (The paper's published code averages eight terms, and so halves the loss of a batch that holds text alone.)
@@ -561,7 +561,7 @@ StageExplorer(question=" ".join(item.question)).show()
 #
 # Fill in the body, run the cell, then run the check. A check goes up a ladder and tells you on which rung you stand.
 #
-# **Exercise 10-1: one loss for both** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs means, None
+# **Exercise 10-1: one loss for both** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs means, None
 #
 # Write the loss of a joint batch, of which some parts may be missing.
 #
@@ -770,7 +770,7 @@ print(f"- A benchmark of covered skills would have shown {table[hidden][0]:.1%} 
 #   matter to old tasks, and what it costs to hold them.
 # - Wortsman et al. (2022), [Robust fine-tuning of zero-shot models](https://arxiv.org/abs/2109.01903): models mixed with what they were.
 #
-# Next: chapter 11, better sounding by preference.
+# Next: [chapter 11, better sounding by preference](11_preference).
 
 # %%
 chapter.footer()

@@ -198,14 +198,14 @@ chapter.measure("share of wrong likeliest answers with a right take", fixable, g
 # the **reference** $\pi_0$, has a known form: $\pi(y \mid x) \propto \pi_0(y \mid x)\, e^{r(x, y) / \beta}$, where $\beta$ says how dear each step away is.
 # Turned around, every model *has* an implied reward,
 #
-# $$r(x, y) = \beta \log \frac{\pi(y \mid x)}{\pi_0(y \mid x)} + \text{something that depends on } x \text{ alone}.$$
+# $$\begin{aligned}r(x, y) &= \beta \log \frac{\pi(y \mid x)}{\pi_0(y \mid x)} \\ &\quad + \text{something that depends on } x \text{ alone}.\end{aligned}$$
 #
 # Let the chance that $y^+$ beats $y^-$ be $\sigma(r^+ - r^-)$, as in chess ratings. The something cancels, and the chance of what
 # the judge has decided can be maximised directly. No reward model, no sampling while we train:
 #
-# $$\mathcal{L} = -\log \sigma\!\left(\beta\left[\log\frac{\pi(y^+)}{\pi_0(y^+)} - \log\frac{\pi(y^-)}{\pi_0(y^-)}\right]\right).$$
+# $$\begin{aligned}\mathcal{L} = -\log \sigma\biggl(\beta\,\biggl[&\log\frac{\pi(y^+)}{\pi_0(y^+)} \\ &- \log\frac{\pi(y^-)}{\pi_0(y^-)}\biggr]\biggr).\end{aligned}$$
 #
-# What stands in the square brackets, times $\beta$, is the **margin**. The paper computes one such loss for *each codebook* and takes their mean, with
+# What stands in the square brackets, times $\beta,$ is the **margin**. The paper computes one such loss for *each codebook* and takes their mean, with
 # $\beta = 0.1$; the text of the chosen take keeps its plain cross-entropy. Move $\beta$: the solid line is the loss,
 # the dashed one is how hard a pair still pulls.
 
@@ -698,7 +698,7 @@ TakesExplorer(talker, examiners.judge).show()
 #
 # Fill in the body, run the cell, then run the check.
 #
-# **Exercise 11-1: which take wins** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs min, max, index
+# **Exercise 11-1: which take wins** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs min, max, index
 #
 # Choose the pair from the word errors of some takes. What if two takes are equally good, or all of them?
 #

@@ -217,7 +217,7 @@ synthesisers = {
 }
 for name, chosen in synthesisers.items():
     score = np.mean([chosen(text) == wanted for text, wanted in test])
-    print(f"{name:40} {score:.2%} mirrored")
+    print(f"{name}: {score:.2%} mirrored")
     assert score == 1 / len(STYLES)
 
 # %% [markdown]
@@ -315,7 +315,7 @@ plain = speak(model, builder, [builder.heard_prompt(question.frames, AudioToken.
 right_plainly = [text == " ".join(question.item.answer) for text, question in zip(
     tools.judge.transcribe(examiners.sounds(plain)), questions)]
 chapter.measure("right words, mirrored", np.mean(right), 1 / len(asked))
-chapter.measure("right words, neutral", np.mean(right_plainly), 1 / len(asked))
+chapter.measure("right words, neutral", np.mean(right_plainly), 1 / len(asked));
 
 # %% [markdown]
 # ## Three systems, measured alike
@@ -662,7 +662,7 @@ TalkExplorer(native, question=EXAMPLE).show()
 #
 # Fill in the body, run the cell, then run the check. A check goes up a ladder and tells you on which rung you stand.
 #
-# **Exercise 13-1: who is taken for whom** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs lists, indexing
+# **Exercise 13-1: who is taken for whom** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs lists, indexing
 #
 # Count who is taken for whom.
 #
@@ -873,7 +873,7 @@ print(f"  {fooled.score(loud, names):.0%}, and in {fooled.score(matched, names):
 # - Alain and Bengio (2016), [Understanding intermediate layers using linear classifier probes](https://arxiv.org/abs/1610.01644).
 # - Hewitt and Liang (2019), [Designing and Interpreting Probes with Control Tasks](https://arxiv.org/abs/1909.03368).
 #
-# Next: chapter 14, does it hold?
+# Next: [chapter 14, does it hold?](14_does_it_hold)
 
 # %%
 chapter.footer()

@@ -130,7 +130,7 @@ Table(("arm", "seeds", "kind", "in what it differs from the recipe"), rows,
 #
 # Train the same arm with another seed, and another number comes out. The mean over $n$ seeds is uncertain, and
 #
-# $$\bar x \pm t_{n-1}\,\frac{s}{\sqrt n}, \qquad s^2 = \frac{1}{n-1}\sum_i (x_i - \bar x)^2,$$
+# $$\begin{gathered}\bar x \pm t_{n-1}\,\frac{s}{\sqrt n}, \\ s^2 = \frac{1}{n-1}\sum_i (x_i - \bar x)^2,\end{gathered}$$
 #
 # is the interval that holds the true mean in `95 %` of all such studies. Why $t$, and not the $1.96$ of the normal distribution?
 # Because with few seeds $s$ itself is a guess, and often too small a one. Try it: invent studies of a few seeds whose true mean you
@@ -258,9 +258,13 @@ for arm, runs in arms.items():
     budget = next(iter(runs.values()))["budget"]
     trials = len(budget.get("learning_rate_trials", ()))
     rows.append((arm, f"{budget['trainable'] / 1e6:.2f}", f"{budget['active'] / 1e6:.2f}", f"{budget['updates']:,}",
-                 f"{budget['speech_tokens'] / 1e3:,.0f}", f"{budget['text_tokens'] / 1e3:,.0f}", str(trials),
-                 "; ".join(budget.get("declared", ())) or "nothing"))
-Table(("arm", "trained, M", "active, M", "updates", "speech tokens, k", "text tokens, k", "rate trials", "declared"), rows, "Budgets after stage 0, first seed")
+                 f"{budget['speech_tokens'] / 1e3:,.0f}", f"{budget['text_tokens'] / 1e3:,.0f}", str(trials)))
+Table(("arm", "trained, M", "active, M", "updates", "speech tokens, k", "text tokens, k", "rate trials"), rows, "Budgets after stage 0, first seed")
+
+# %%
+declared = {arm: next(iter(runs.values()))["budget"].get("declared", ()) for arm, runs in arms.items()}
+Table(("arm", "declared"), [(arm, "; ".join(said).replace("`", "")) for arm, said in declared.items() if said],
+      "What could not be made equal; all other arms declare nothing")
 
 # %% [markdown]
 # Equal updates are not enough: an arm can lose because its learning rate does not suit it. So each arm tried three rates, on three seeds,
@@ -292,7 +296,7 @@ COLUMNS = (("text lost", ("relative_text_drop", "all")), ("uncovered lost", ("re
 
 def cell(runs, path):
     values = list(metric(runs, *path).values())
-    return told(t_interval(values)) if values else ""
+    return told(t_interval(values)).replace("± ", "±&nbsp;") if values else ""
 
 
 rows = [(arm, str(len(runs)), *(cell(runs, path) for _, path in COLUMNS)) for arm, runs in arms.items()]
@@ -302,7 +306,7 @@ Table(("arm", "seeds", *(name for name, _ in COLUMNS)), rows, "Percent, mean ove
 names = {"text lost": "text lost", "QA speech": "questions, aloud", "TTS WER": "TTS errors", "ASR WER": "ASR errors"}
 rows = [(row.name.removeprefix("paper: "), *(("second-hand: " if name in row.second_hand else "") + f"{100 * row.values[name]:.1f}"
                                              if name in row.values else "not given" for name in names)) for row in PAPER]
-Table(("in the paper", *names.values()), rows, f"Percent. {SOURCE.replace('~ ', '')}: to stand beside ours, not to race with it")
+Table(("in the paper", *names.values()), rows, f"Percent, from the {SOURCE.replace('~ ', '')}: to stand beside ours, not to race with it")
 
 # %% [markdown]
 # The paper's model has thousands of times more parameters, real voices and public benchmarks. So do not compare a number above with one
@@ -784,7 +788,7 @@ check("14-1", seed_interval)
 #
 # </details>
 #
-# **Exercise 14-2: in pairs** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs dicts, sets
+# **Exercise 14-2: in pairs** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs dicts, sets
 #
 # Differences that take out what a seed does to both arms.
 #
@@ -936,7 +940,7 @@ print(f"- Closing six experts of each layer of the text model keeps {', '.join(f
 # - Agarwal et al. (2021), [Deep Reinforcement Learning at the Edge of the Statistical Precipice](https://arxiv.org/abs/2108.13264): intervals
 #   instead of point estimates from a few runs.
 #
-# Next: chapter 15, out of the toy.
+# Next: [chapter 15, out of the toy](15_out_of_the_toy).
 
 # %%
 chapter.footer()

@@ -252,7 +252,7 @@ chance = {family: np.array([by_chance(family, seed) for seed in seeds]) for fami
 rows = [(family, f"{values[:, 0].mean():.2f}", f"{values[:, 0].min():.2f} to {values[:, 0].max():.2f}",
          f"{values[:, 1].mean():+.2f}", f"{values[:, 1].min():+.2f} to {values[:, 1].max():+.2f}")
         for family, values in chance.items()]
-Table(("random weights", "distance", "over seeds", "load and importance", "over seeds "), rows,
+Table(("random weights", "distance", "its range over seeds", "load and importance", "their range over seeds"), rows,
       f"What chance alone shows, {len(seeds)} seeds of each family")
 
 # %% [markdown]
@@ -923,7 +923,7 @@ print(f"two processes saw {seen} of {len(whole.text)} rows; the average of their
 #
 # Fill in the body, run the cell, then run the check. A check goes up a ladder and tells you on which rung you stand.
 #
-# **Exercise 15-1: a second is a second** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs mean, a function as argument
+# **Exercise 15-1: a second is a second** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs mean, a function as argument
 #
 # Bring any sound to 16 kHz mono, and leave its seconds alone.
 #
@@ -1093,7 +1093,7 @@ check("15-4", joint_gradient)
 #
 # </details>
 #
-# **Exercise 15-5: under the roof** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs nothing but arithmetic
+# **Exercise 15-5: under the roof** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs nothing but arithmetic
 #
 # Say how fast a machine can be at best, and why not faster.
 #
