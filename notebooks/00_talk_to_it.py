@@ -59,13 +59,13 @@ chapter.diagram()
 # | part of the picture | you build it in chapter |
 # | --- | --- |
 # | text skills, tokenizer | [01 A world small enough to know](01_world) |
-# | codec | 02 Sound to codes and back |
-# | ear, adapter | 03 Hearing |
+# | codec | [02 Sound to codes and back](02_sound_to_codes) |
+# | ear, adapter | [03 Hearing](03_hearing) |
 # | router, experts, shared expert | [04 A mixture of experts](04_mixture_of_experts) |
 # | text pretraining | [05 A text model that has something to lose](05_text_model) |
 # | two streams, heads | [06 Two streams at once](06_two_streams) |
-# | stages of training | [07 Alignment](07_load), 08 Choosing the speakers, 09 One modality at a time, 10 Together, 11 Preference |
-# | all of it, running | 12 Real time, 13 What the words do not say, 14 Does it hold?, 15 Out of the toy |
+# | stages of training | [07 Alignment](07_load), [08 Choosing the speakers](08_selection), [09 One modality at a time](09_freezing), [10 Together](10_together), [11 Preference](11_preference) |
+# | all of it, running | [12 Real time](12_real_time), [13 What the words do not say](13_speaking_style), [14 Does it hold?](14_does_it_hold), [15 Out of the toy](15_out_of_the_toy) |
 #
 # ## Hear it first
 #
@@ -423,7 +423,7 @@ for family, clip in first_of.items():
 #
 # Fill in the body, run the cell, then run the check. These are warm-ups: no training, no tensors.
 #
-# **Exercise 00-1: from steps to seconds** · practice · difficulty ●○○○○ (1 of 5) · about 5 minutes · 1 points · needs nothing but arithmetic
+# **Exercise 00-1: from steps to seconds** · practice · difficulty ●○○○○ (1 of 5) · about 5 minutes · 1 point · needs nothing but arithmetic
 #
 # The model took some steps for an answer. How long does the answer sound? The codec's streams do not start together: the slowest lags some steps behind, and a
 # frame of sound is whole only when it has arrived.
@@ -466,7 +466,7 @@ check("00-1", sound_of_steps)
 #
 # </details>
 #
-# **Exercise 00-2: where the waiting goes** · practice · difficulty ●○○○○ (1 of 5) · about 5 minutes · 1 points · needs dict, loop
+# **Exercise 00-2: where the waiting goes** · practice · difficulty ●○○○○ (1 of 5) · about 5 minutes · 1 point · needs dict, loop
 #
 # Make the timeline of the figure above from the lengths of its parts: each begins when the one before has ended.
 #
@@ -511,7 +511,7 @@ check("00-2", timeline)
 #
 # </details>
 #
-# **Exercise 00-3: a fair score** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs dict, loop
+# **Exercise 00-3: a fair score** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs dict, loop
 #
 # Score a list of answers skill by skill. An answer is right when all its words are, in their order. A refusal is not wrong to give, but it is no right answer.
 #

@@ -639,7 +639,7 @@ figure.add_scatter(x=columns, y=line, mode="lines", name="entries there are",
                    line=dict(color=VERMILLION, dash="dash", width=3))
 slider = dict(active=1, steps=choices, currentvalue=dict(prefix="codebooks of "), pad=dict(t=70))
 figure.update_layout(sliders=[slider]).update_yaxes(title="entries", range=limits)
-figure.update_xaxes(title="codebook: 1 a step, 2 and 3 its halves, 4 to 7 its frames", type="category")
+figure.update_xaxes(title="codebook: 1 a step,<br>2 and 3 its halves, 4 to 7 its frames", type="category")
 good, bad = (sum(usage[name][1]) / 7 for name in ("128 entries", "128, careless"))
 finish(figure, f"Bars of the effective number of entries in use for seven codebooks. With 128 entries {good:.0f} are in "
                f"use on average, after a careless start {bad:.0f}.", height=380)
@@ -696,7 +696,7 @@ CodecExplorer(codec, judge).show()
 #
 # Fill in the body, run the cell, then run the check. A check goes up a ladder and tells you on which rung you stand.
 #
-# **Exercise 02-1: bits a second** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs a logarithm
+# **Exercise 02-1: bits a second** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs a logarithm
 #
 # What does a pyramid cost in bits a second?
 #
@@ -897,7 +897,7 @@ print(f"- Voices it never heard leave {others:.1f} dB, the assistant's {own:.1f}
 # - Griffin and Lim (1984), [Signal Estimation from Modified Short-Time Fourier Transform](https://doi.org/10.1109/TASSP.1984.1164317): the way back.
 # - Arthur and Vassilvitskii (2007), [k-means++: The Advantages of Careful Seeding](https://dl.acm.org/doi/10.5555/1283383.1283494): the careful start.
 #
-# Next: chapter 03, hearing.
+# Next: [chapter 03, hearing](03_hearing).
 
 # %%
 chapter.footer()

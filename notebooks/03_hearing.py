@@ -145,7 +145,7 @@ print(f"{3**6} paths, of which {fitting} read as “red cat”; the loss is {by_
 # and let $\alpha_t(s)$ be the probability of having reached **state** $s$ of this row after frame $t$, over all paths so far. From one frame to the next a path may stay, go to the next
 # state, or jump over a blank when the words on both sides differ:
 #
-# $$\alpha_t(s) = p_t(s)\,\bigl[\alpha_{t-1}(s) + \alpha_{t-1}(s-1) + \alpha_{t-1}(s-2)\bigr].$$
+# $$\begin{aligned}\alpha_t(s) = p_t(s)\,\bigl[&\alpha_{t-1}(s) + \alpha_{t-1}(s-1) \\ &+ \alpha_{t-1}(s-2)\bigr].\end{aligned}$$
 #
 # A path may end in the last word or in the blank after it, so the answer is the sum of these two. We calculate with logarithms, since such products become too small for a computer.
 

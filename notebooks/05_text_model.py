@@ -708,7 +708,7 @@ check("05-1", answer_loss)
 #
 # </details>
 #
-# **Exercise 05-2: up quickly, down slowly** · practice · difficulty ●●○○○ (2 of 5) · about 10 minutes · 1 points · needs cosine
+# **Exercise 05-2: up quickly, down slowly** · practice · difficulty ●●○○○ (2 of 5) · about 10 minutes · 1 point · needs cosine
 #
 # Write the schedule of the figure above: a straight climb during the warm-up, then half a cosine down to a tenth of the peak.
 #

@@ -764,7 +764,7 @@ check("06-2", frames_of)
 #
 # </details>
 #
-# **Exercise 06-3: the word that sounds** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs lists
+# **Exercise 06-3: the word that sounds** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs lists
 #
 # Make the row of held words and its counter, from the words and the steps at which they start.
 #

@@ -274,8 +274,8 @@ print(f"{int(ours.sum())} choices in {ours.shape[1]} layers: equal to the librar
 # and $q$ for text. How different are they? Mix them half and half, $m = (p + q)/2$, and ask how many bits it costs to describe
 # each with the mixture instead of with itself:
 #
-# $$\mathrm{JS}(p, q) = \tfrac12 \sum_e p_e \log_2 \frac{p_e}{m_e} + \tfrac12 \sum_e q_e \log_2 \frac{q_e}{m_e},
-# \qquad d(p, q) = \sqrt{\mathrm{JS}(p, q)}.$$
+# $$\begin{aligned}\mathrm{JS}(p, q) &= \tfrac12 \sum_e p_e \log_2 \frac{p_e}{m_e} \\ &\quad + \tfrac12 \sum_e q_e \log_2 \frac{q_e}{m_e}, \\
+# d(p, q) &= \sqrt{\mathrm{JS}(p, q)}.\end{aligned}$$
 #
 # This is the **Jensen-Shannon divergence**, from 0 (the same experts) to 1 bit (no expert in common). Its root is a true
 # *distance*. And it is an old acquaintance: for two kinds of token it equals the *specialisation* of chapter 04, the bits that
@@ -324,7 +324,7 @@ for part in (texts[0::2], texts[1::2]):
     counts = torch.from_numpy(recorded(model, part).counts.sum(axis=0))  # (L, E)
     halves.append(counts / counts.sum(dim=-1, keepdim=True))
 floor = my_distance(*halves)
-print("distance of text from text, by layer:", [f"{value:.3f}" for value in floor])
+print("distance of text from text, by layer:", *(f"{value:.3f}" for value in floor))
 chapter.measure("distance of the modalities, mean of layers", distance.mean().item())
 chapter.measure("distance of text from text, mean of layers", floor.mean().item())
 assert floor.max() < distance.min()
@@ -428,7 +428,7 @@ policies = {name: policy_loads(name) for name in POLICIES}
 padding = [1 - torch.cat([b.mask.flatten() for b in batches[side::2]]).float().mean().item() for side in (0, 1)]
 print(f"padding: {padding[0]:.0%} of all positions in batches of sound, {padding[1]:.0%} in batches of text")
 for name, each in policies.items():
-    print(f"{name:20} distance by layer", [f"{value:.3f}" for value in my_distance(*each)])
+    print(f"{name:20} distance by layer", *(f"{value:.3f}" for value in my_distance(*each)))
 closer = my_distance(*policies[POLICIES[0]]) < my_distance(*policies[POLICIES[1]])  # (L,)
 print(f"counting padding brings sound and text closer in {int(closer.sum())} of {len(closer)} layers")
 
@@ -540,7 +540,7 @@ check("07-1", count_by_modality)
 #
 # </details>
 #
-# **Exercise 07-2: two batches, one load** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 points · needs sums
+# **Exercise 07-2: two batches, one load** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs sums
 #
 # A load is measured over many batches of unequal size. Add them up, so that each *token* weighs the same.
 #
