@@ -274,7 +274,7 @@ print(f"{int(ours.sum())} choices in {ours.shape[1]} layers: equal to the librar
 # and $q$ for text. How different are they? Mix them half and half, $m = (p + q)/2$, and ask how many bits it costs to describe
 # each with the mixture instead of with itself:
 #
-# $$\begin{aligned}\mathrm{JS}(p, q) &= \tfrac12 \sum_e p_e \log_2 \frac{p_e}{m_e} \\ &\quad + \tfrac12 \sum_e q_e \log_2 \frac{q_e}{m_e}, \\
+# $$\begin{aligned}\mathrm{JS}(p, q) &= \tfrac12 \sum_e p_e \log_2 \frac{p_e}{m_e} \\ &\quad {} + \tfrac12 \sum_e q_e \log_2 \frac{q_e}{m_e}, \\
 # d(p, q) &= \sqrt{\mathrm{JS}(p, q)}.\end{aligned}$$
 #
 # This is the **Jensen-Shannon divergence**, from 0 (the same experts) to 1 bit (no expert in common). Its root is a true

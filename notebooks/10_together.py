@@ -160,7 +160,7 @@ Table(("part", "weights", "in stage 3"), rows, f"{joint.updates} updates of {joi
 # A batch of stage 3 holds text answers, spoken answers, transcripts. The loss has one term for the text stream, one for the
 # seven codec streams, and one that keeps the routers balanced:
 #
-# $$\begin{aligned}L &= \underbrace{\mathrm{CE}_{\text{text}}}_{\text{where a word is due}} \\ &\quad + \frac{1}{7}\sum_{q=1}^{7}
+# $$\begin{aligned}L &= \underbrace{\mathrm{CE}_{\text{text}}}_{\text{where a word is due}} \\ &\quad {} + \frac{1}{7}\sum_{q=1}^{7}
 # \underbrace{\mathrm{CE}_{q}}_{\text{where a code is due}} + \alpha\, L_{\text{balance}}.\end{aligned}$$
 #
 # Each cross-entropy is a mean over the steps that *have* such a target. A stream without targets is left out, not counted as
