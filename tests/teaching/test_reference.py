@@ -101,3 +101,7 @@ def test_pages_that_did_not_change_are_not_written_again(tmp_path):
 
 def test_generated_pages_are_not_committed():
     assert "/book/made/" in (ROOT / ".gitignore").read_text(encoding="utf8").splitlines()
+
+
+def test_what_an_example_prints_stands_in_its_block():
+    assert docstring_markdown("Adds.\n\n>>> add(1, 2)\n3\n\nSlowly.").splitlines()[2:6] == ["```python", ">>> add(1, 2)", "3", "```"]
