@@ -42,7 +42,7 @@ def test_candidates_take_turns_and_each_begins_a_round(clock):
 
 
 def test_one_thread_is_timed_without_what_others_do():
-    assert "CPU time" in timing.choose_clock(1, "cpu")[1] and "wall" in timing.choose_clock(2, "cpu")[1]
+    assert "CPU time" in timing.choose_clock(1, "cpu")[1] and "Wall clock" in timing.choose_clock(2, "cpu")[1]
 
 
 def test_peak_memory_is_what_stands_at_once():
