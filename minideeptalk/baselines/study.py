@@ -114,6 +114,11 @@ class Job:
         earlier = {"run": "aligned", "trial": "aligned", "aligned": "text"}.get(self.step)
         return replace(self, step=earlier) if earlier else None
 
+    def begins_as(self) -> Job | None:
+        """What its folder is a copy of: the trial that trained the very same, where there was one, else the shared part."""
+        tried = replace(self, step="trial")
+        return tried if self.step == "run" and tried.finished.exists() else self.before()
+
 
 @lru_cache
 def _material(size: SizeConfig) -> str:
@@ -124,11 +129,11 @@ def _material(size: SizeConfig) -> str:
 def work(job: Job) -> str:
     """Do one job, in a process of its own, on one thread; returns its folder's name."""
     torch.set_num_threads(1)
-    before = job.before()
-    if before is not None and not job.folder.exists():
+    source = job.begins_as()
+    if source is not None and not job.folder.exists():
         fresh = job.folder.with_name(f".{job.folder.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(before.folder, fresh, ignore=shutil.ignore_patterns("done", "progress"))
+        shutil.copytree(source.folder, fresh, ignore=shutil.ignore_patterns("done", "score.json", "progress"))
         fresh.rename(job.folder)
     recipe = Recipe(job.plan.config, job.folder, job.seed, at_rate(job.arm, job.factor), _ready(job), progress=False)
     STEPS[job.step](job, recipe)

@@ -8,7 +8,7 @@ import pytest
 
 from minideeptalk.baselines import find_arm, study
 from minideeptalk.baselines.study import ITEMS, Job, Plan, jobs, run_study, scaled
-from minideeptalk.baselines.trials import FACTORS, at_rate, best_factor
+from minideeptalk.baselines.trials import FACTORS, TRIAL_SEEDS, at_rate, best_factor
 from minideeptalk.config import size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.records import read_record
@@ -159,6 +159,15 @@ def test_an_ablation_keeps_the_rates_that_the_trials_gave_the_reference(plan, ca
     assert best_factor(plan.folder, ablation) == best_factor(plan.folder, plan.arms[0]) == 3.0
     record = read_record(plan.folder / "records" / "delay-level-s0.json")
     assert len(record["budget"]["learning_rate_trials"]) == len(FACTORS)
+
+
+def test_a_run_goes_on_from_the_trial_that_trained_the_same_and_no_other(plan, calls):
+    ablation = find_arm("delay-level")  # at the rates of the same trials, yet another training
+    plan = replace(plan, arms=(*plan.arms[:1], ablation), seeds=(0, 1, 2, 3))
+    run_study(plan, workers=1, say=quiet, trials=True)
+    trained = {folder.name for folder in (plan.folder / "runs").iterdir() if (folder / "stages" / "3-joint.json").exists()}
+    assert trained == {f"{NAMES[0]}-s{seed}" for seed in plan.seeds[:TRIAL_SEEDS]}
+    assert not list((plan.folder / "runs").rglob("score.json"))
 
 
 def test_a_trial_leaves_the_shared_alignment_alone():
