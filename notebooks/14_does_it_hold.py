@@ -722,6 +722,9 @@ print(f"here: seed {second['seed']}\n\n{comparison_table(first, second)}")
 # minideeptalk study --out runs/study --table
 # ```
 #
+# It also goes on from records alone: to set an arm of your own beside the book's, give it to `ABLATIONS`, copy `book/records/study` to
+# `runs/mine/records`, and run the arm with the same scale, `--scale 0.5 --arms NAME --seeds 3 --out runs/mine`. Nothing that the records hold is run again.
+#
 # ## Try it live
 #
 # In Jupyter or Colab: which arms would you call the winner, if you cared twice as much about text as about speech? Change the weights and run the cell.

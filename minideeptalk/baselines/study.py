@@ -2,7 +2,7 @@
 
 What lies in its folder: `study.json` (what it was begun with), `shared/tools` (codec, ear, judges, spoken material),
 `shared/text-<hash>` (stage 0), `shared/aligned-<hash>` (stages 0 and 1), `trials/<arm>-x<factor>-s<seed>` where learning rates were
-tried, `runs/<arm>-s<seed>` and `records/<arm>-s<seed>.json`.
+tried, `runs/<arm>-s<seed>` and `records/<arm>-s<seed>.json`.  The records alone are enough to go on: they hold the trials too.
 The hash covers all that decides a shared part, so two arms share it exactly if it is the same.
 """
 
@@ -253,13 +253,20 @@ def _begin(plan: Plan) -> None:
     """Write down what the study is, or check that the folder holds this one; arms and seeds may be added later."""
     told = {"size": plan.size, "scale": plan.scale, "shipped": plan.shipped is not None}
     path = plan.folder / "study.json"
-    if path.exists():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored != told:
-            raise LearnerError(f"the study of {plan.folder}, begun with {stored}", str(told), "another study lies there",
-                               "give the same --size and --scale, or another --out")
-    elif plan.folder.exists() and any(plan.folder.iterdir()):
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else told | _told_by_records(plan.folder)
+    if stored != told:
+        raise LearnerError(f"the study of {plan.folder}, begun with {stored}", str(told), "another study lies there",
+                           "give the same --size and --scale, or another --out")
+    if not path.exists() and plan.folder.exists() and any(child.name != "records" for child in plan.folder.iterdir()):
         raise LearnerError("a new folder, or that of a study", f"{plan.folder}, which has other files in it",
                            next_step="give another --out")
     plan.folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(told) + "\n", encoding="utf-8")
+
+
+def _told_by_records(folder: Path) -> dict:
+    """What a folder with nothing but another study's `records` goes on with."""
+    for path in sorted((folder / "records").glob("*.json"))[:1]:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {"size": record["size"], "scale": record["config"]["study"]["scale"]}
+    return {}

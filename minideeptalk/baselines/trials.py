@@ -66,8 +66,12 @@ def validate_trial(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: S
 
 
 def trials_of(folder: Path, arm: Arm) -> list[dict]:
-    """The finished trials that decide an arm's rates (`Arm.rates_of`), in a study's folder, as they stand in its records."""
-    paths = [path for factor in FACTORS for path in sorted((folder / "trials").glob(f"{arm.rates_of or arm.name}-x{factor:g}-s*/score.json"))]
+    """The trials that decide an arm's rates (`Arm.rates_of`), in a study's folder: as its records have them, else the finished ones."""
+    name = arm.rates_of or arm.name
+    for path in sorted((folder / "records").glob(f"{name}-s[0-9]*.json"))[:1]:
+        if told := json.loads(path.read_text(encoding="utf-8"))["budget"]["learning_rate_trials"]:
+            return told
+    paths = [path for factor in FACTORS for path in sorted((folder / "trials").glob(f"{name}-x{factor:g}-s*/score.json"))]
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 

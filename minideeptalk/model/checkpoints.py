@@ -60,7 +60,7 @@ def load_stage(folder: Path | str, stage: str) -> DeepTalkModel:
 def _refuse_strangers(names, place: Path) -> None:
     """transformers passes over tensors that the model has no place for; what is left would answer, and answer wrongly."""
     if names:
-        raise LearnerError("a checkpoint of the plain model", f"{len(names)} tensors more, such as {sorted(names)[0]}, in {place}",
+        raise LearnerError("a checkpoint of the plain model", f"{len(names)} tensors more, such as {min(names)}, in {place}",
                            "an arm of the study rebuilt the model before it trained this stage",
                            "open the run with baselines.talking.open_run, or `minideeptalk talk`")
 

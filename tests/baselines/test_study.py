@@ -170,6 +170,18 @@ def test_a_run_goes_on_from_the_trial_that_trained_the_same_and_no_other(plan, c
     assert not list((plan.folder / "runs").rglob("score.json"))
 
 
+def test_the_records_of_a_study_are_enough_for_another_to_go_on(plan, calls, tmp_path):
+    run_study(replace(plan, arms=plan.arms[:1]), workers=1, say=quiet, trials=True)
+    copied = replace(plan, folder=tmp_path / "copied", arms=(plan.arms[0], find_arm("delay-level")), seeds=(0, 1))
+    shutil.copytree(plan.folder / "records", copied.folder / "records")
+    with pytest.raises(LearnerError, match="another study"):
+        run_study(replace(copied, scale=1.0), workers=1, say=quiet)
+    calls.clear()
+    run_study(copied, workers=1, say=quiet, trials=True)
+    assert [folder for what, folder in calls if what in ("trial", "run")] == ["delay-level-s0", "delay-level-s1"]
+    assert best_factor(copied.folder, copied.arms[1]) == 3.0
+
+
 def test_a_trial_leaves_the_shared_alignment_alone():
     for arm in map(find_arm, NAMES):
         for usual, faster in zip(arm.stages(size_config("nano")), at_rate(arm, 3.0).stages(size_config("nano"))):

@@ -86,6 +86,6 @@ def test_the_shipped_samples_are_complete():
 @pytest.mark.slow
 @pytest.mark.skipif(not (samples_folder() / "clips.json").is_file(), reason="the samples are not made yet")
 def test_the_demo_really_runs(command, tmp_path):
-    status, out, _ = command("demo", "--out", tmp_path / "demo")
+    status, _, _ = command("demo", "--out", tmp_path / "demo")
     assert status == 0 and (tmp_path / "demo" / "report.html").is_file()
     assert read_record(tmp_path / "demo")["metrics"]["spoken_qa_text"] > 0.1

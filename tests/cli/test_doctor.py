@@ -27,7 +27,7 @@ def test_a_fault_comes_with_advice(command, monkeypatch, look, name, advice):
     else:
         monkeypatch.setattr(doctor, "version", lambda package: {"torch": "2.11.0+cpu", "torchaudio": "2.10.0"}.get(package, "99.0"))
     status, out, _ = command("doctor")
-    line, *after = out[out.index(f"FAIL {name}"):].splitlines()
+    _, *after = out[out.index(f"FAIL {name}"):].splitlines()
     assert status == 1 and advice in after[0]
     assert "Not ready" in out
 

@@ -316,7 +316,7 @@ def _interval_bounds(function):
 
 
 def _interval_full(function):
-    low, high = function(20, 20)
+    low, _ = function(20, 20)
     expect(low < 0.99, "20 of 20 does not prove that the 21st is right, but your interval has no width. At the edges the observed "
                        "spread is zero; Wilson's interval asks instead which true shares could have given this count.")
 
