@@ -52,7 +52,8 @@ def _section(record: dict) -> str:
     if record.get("latency_ms"):
         cells = [(part, f"{value['p50']:.1f}", f"{value['p90']:.1f}") for part, value in record["latency_ms"].items()]
         parts.append(markdown_table(("part of the wait", "p50 ms", "p90 ms"), cells))
-    parts.append(markdown_table(("shape", "candidate", "tokens/s", "× dense", "peak MB"), [_row_cells(row) for row in record["rows"]]))
+    rate = "frames/s" if record["benchmark"] == "codec" else "tokens/s"
+    parts.append(markdown_table(("shape", "candidate", rate, "× dense", "peak MB"), [_row_cells(row) for row in record["rows"]]))
     return "\n\n".join([*parts, *(f"*{note}.*" for note in record["notes"])])
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import dist
 
 import plotly.graph_objects as go
 
@@ -16,6 +17,8 @@ from minideeptalk.viz.style import BLUE, GREEN, INK, PURPLE, VERMILLION, finish,
 
 LOOKS = ((BLUE, "square"), (GREEN, "diamond"), (PURPLE, "triangle-up"), (VERMILLION, "circle"), (INK, "x"))
 """Colour and marker of each kind, in the order in which kinds are met."""
+PLACES = {"top right": (1, 1), "bottom right": (1, -1), "top left": (-1, 1), "bottom left": (-1, -1)}
+"""Where the number of a spot may stand, and in which direction from it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def front_figure(views: Sequence[View], numbers: Mapping[str, int], y_title: str
     figure = go.Figure()
     figure.add_scatter(mode="lines", name="front", line={"color": INK, "dash": "dot", "width": 2}, hoverinfo="skip")
     for kind, (colour, symbol) in zip(kinds, LOOKS, strict=False):
-        figure.add_scatter(mode="markers+text", name=kind, textposition="top right", textfont={"size": 13, "color": colour},
+        figure.add_scatter(mode="markers+text", name=kind, textfont={"size": 13, "color": colour},
                            marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.9},
                            error_x=_error(colour), error_y=_error(colour), hovertemplate="%{customdata}<extra></extra>")
     first, *_ = shown = [_restyled(view, kinds, numbers) for view in views]
@@ -85,10 +88,12 @@ def _error(colour: str) -> dict:
 def _restyled(view: View, kinds: Sequence[str], numbers: Mapping[str, int]) -> dict[str, list]:
     """What changes from view to view, a list with an entry for each trace: first the line of the front, then the kinds."""
     line = sorted((spot for spot in view.spots if spot.on_front), key=lambda spot: spot.x)
-    found = {"x": [[spot.x for spot in line]], "y": [[spot.y for spot in line]], "text": [None], "customdata": [None],
+    found = {"x": [[spot.x for spot in line]], "y": [[spot.y for spot in line]], "text": [None], "customdata": [None], "textposition": [None],
              "error_x.array": [[]], "error_y.array": [[]]}
+    places = _places(view)
     for kind in kinds:
         spots = [spot for spot in view.spots if spot.kind == kind]
+        found["textposition"].append([places[spot.name] for spot in spots])
         found["x"].append([spot.x for spot in spots])
         found["y"].append([spot.y for spot in spots])
         found["text"].append([f"<b>{numbers[spot.name]}</b>" if spot.on_front else str(numbers[spot.name]) for spot in spots])
@@ -96,6 +101,24 @@ def _restyled(view: View, kinds: Sequence[str], numbers: Mapping[str, int]) -> d
         found["error_x.array"].append([spot.x_half or 0 for spot in spots])
         found["error_y.array"].append([spot.y_half or 0 for spot in spots])
     return found
+
+
+def _places(view: View, across: float = 0.02, up: float = 0.035) -> dict[str, str]:
+    """For the number of each spot the place that lies farthest from all other spots and numbers.
+
+    Args:
+        across, up: how far a number stands from its spot, in parts of the axes.
+    """
+    (left, right), (low, high) = _reach([view], "x"), _reach([view], "y")
+    at = {spot.name: ((spot.x - left) / (right - left), (spot.y - low) / (high - low)) for spot in view.spots}
+    numbers, chosen = {}, {}
+    for name, (x, y) in at.items():
+        others = [*(place for other, place in at.items() if other != name), *numbers.values()]
+        free = {place: min((dist((x + east * across, y + north * up), other) for other in others), default=1) for place, (east, north) in PLACES.items()}
+        chosen[name] = max(free, key=free.get)
+        east, north = PLACES[chosen[name]]
+        numbers[name] = (x + east * across, y + north * up)
+    return chosen
 
 
 def _reach(views: Sequence[View], axis: str) -> list[float]:

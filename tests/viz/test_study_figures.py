@@ -51,6 +51,12 @@ def test_the_picture_is_plain_json_told_in_words_and_as_wide_as_the_page(name):
     assert "width" not in json.loads(figure.to_json())["layout"]
 
 
+def test_the_number_of_a_spot_stands_away_from_its_neighbours():
+    close = [Spot("recipe", "ours", 0.50, 0.50), Spot("full", "rivals", 0.51, 0.50), Spot("lazy", "rivals", 0.1, 0.1)]
+    _, ours, rivals = front_figure([View("in text", "answers in text", close)], NUMBERS, "text kept", "speech: ").data
+    assert "left" in ours.textposition[0] and "right" in rivals.textposition[0]
+
+
 @EACH
 def test_the_first_stop_is_what_is_drawn(name):
     """A reader who comes back to where the slider began sees the picture of the beginning again."""
