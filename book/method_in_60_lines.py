@@ -50,7 +50,7 @@ model = shipped_stage("0-pretrain")  # a text model, which has something to lose
 sampler = chapter_sampler(model, spoken_material(questions=300, replies=300))
 print(f"stage 0, text only: text skills {text_skills():.1%}")
 train("1", {"recognise": 1, "answer_in_text": 1, "speak": 2}, AUDIO_SIDE)  # alignment
-selection = select_audio_experts(profile(), size_config("nano").model.audio_experts)  # the experts that text needs least
+selection = select_audio_experts(profile(), size_config("nano").model.audio_experts)  # much sound, little text
 print("audio experts of each layer:", *selection.audio_experts)
 train("2.1", SPEECH, ("bank", *AUDIO_SIDE), selection.audio_experts)  # only audio experts
 train("2.2", TEXT, ("bank",), [selection.text_experts(layer) for layer in range(selection.num_layers)])  # only text experts

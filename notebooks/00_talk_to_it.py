@@ -284,7 +284,8 @@ print(f"Mean of the skills whose text never came again: {percent(drop['uncovered
 print("All corrected for guessing: 0 % is as before, 100 % is as good as a guess.")
 
 # %% [markdown]
-# That last pair of numbers is why this book exists. Where text is repeated, little need be lost. What nobody repeats is in danger: the weights that held it are
+# That last pair of numbers is why this book exists. (**After-training** is all training after stage 0: while the model learns to speak, some
+# text is repeated.) Where text is repeated, little need be lost. What nobody repeats is in danger: the weights that held it are
 # needed for something else. The paper's idea is to choose those weights with care, and chapter 10 compares it with its rivals, at equal training.
 # The curve shows *when* it happens, stage by stage.
 
@@ -426,7 +427,7 @@ for family, clip in first_of.items():
 # **Exercise 00-1: from steps to seconds** · practice · difficulty ●○○○○ (1 of 5) · about 5 minutes · 1 point · needs nothing but arithmetic
 #
 # The model took some steps for an answer. How long does the answer sound? The codec's streams do not start together: the slowest lags some steps behind, and a
-# frame of sound is whole only when it has arrived.
+# codec frame (80 ms) is whole only when it has arrived.
 #
 # <details><summary>Hint 1, a question</summary>
 #

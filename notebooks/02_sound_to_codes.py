@@ -230,7 +230,6 @@ def my_codebook(vectors, codebook, rounds, restart=True):
     codebook = codebook.clone()
     for _ in range(rounds):
         codes = my_nearest(vectors, codebook)  # (M,)
-        errors = (vectors - codebook[codes]).square().sum(dim=1)  # (M,)
         dead = []
         for entry in range(len(codebook)):
             given = vectors[codes == entry]  # (m, D)
@@ -238,6 +237,7 @@ def my_codebook(vectors, codebook, rounds, restart=True):
                 codebook[entry] = given.mean(dim=0)
             else:
                 dead.append(entry)
+        errors = (vectors - codebook[codes]).square().sum(dim=1)  # (M,)
         if dead and restart:  # an entry that nobody uses starts anew where the error is largest
             codebook[dead] = vectors[errors.topk(len(dead)).indices]
     return codebook

@@ -224,8 +224,8 @@ print("in a padded batch: loss and gradient equal to the library's `ctc_loss`")
 # Before the last layer the ear has a vector for every frame. A language model that reads one token a word would rather have one vector a word, and CTC says which frames belong to a
 # word. So we take the mean of the frames that carry a word's label and drop the rest. This is **CTC compression**.
 #
-# It matters more here than it looks. In the first stage of training the language model is frozen, and only the **adapter** learns: two matrices that open and close one another, and a
-# third. It sees one vector at a time. If a word were spread over ten vectors, no adapter of this kind could put it together.
+# It matters more here than it looks. In the first stage of training the language model is frozen, and on the side of hearing only the **adapter** learns. It has three matrices.
+# Two of them each make a vector; the first vector, after a SiLU, multiplies the second, number by number; the third matrix brings the product to the model's width. It sees one vector at a time. If a word were spread over ten vectors, no adapter of this kind could put it together.
 
 # %%
 def my_compress(states, path):
@@ -250,7 +250,8 @@ def my_compress(states, path):
 #
 # How loud should that be? The language model is used to the loudness of its words. Left alone, the vectors become hundreds of times
 # louder, and what its layers add to so loud a vector hardly changes it. In stage 1 the model is frozen, so it cannot turn them down.
-# The level is therefore set to a few words. [Chapter 13](13_speaking_style) measures the loudness with and without.
+# So the level is chosen such that a heard word is about five times as loud as a written one. The number below looks smaller, less than
+# one word, because the same vector will stand in seven rows of a step (chapter 06), and the seven add up. [Chapter 13](13_speaking_style) measures the loudness with and without.
 
 # %%
 def loudness(vectors):
@@ -516,7 +517,7 @@ for (features, labels, utterance), (path, _) in zip(trained_tests, transcripts(n
             place += length
         checked.append((utterance, frames_of))
 pairs = [(span, begin, end) for utterance, found in checked for span, (begin, end) in zip(utterance.words, found)]
-inside = sum(end > span.start and begin < span.end for span, begin, end in pairs) / len(pairs)
+inside = sum(span.start < (begin + end) / 2 < span.end for span, begin, end in pairs) / len(pairs)  # the middle of its label
 places = [((begin + end) / 2 - span.start) / (span.end - span.start) for span, begin, end in pairs]
 carried = sum((end - begin) / (span.end - span.start) for span, begin, end in pairs) / len(pairs)
 chapter.measure("words found inside their true time", inside)

@@ -58,7 +58,7 @@ chapter.diagram()
 # A **mixture of experts** has many small feed-forward networks, the *routed experts*, and a *router* that picks a few of them for each
 # token. The others do not run. That buys two things. The layer can hold many more weights than one token pays for. And, what
 # matters in this book, different kinds of token may come to use different weights, so that one kind can learn without
-# disturbing the other. DeepTalk lives on that: it looks which experts text needs least and gives those to speech.
+# disturbing the other. DeepTalk lives on that: it looks which experts sound uses much and text little, and gives those to speech.
 #
 # How does one token choose? The router gives each expert a **score**, softmax turns scores into probabilities, and the $K$ most probable
 # experts get the token. Move $K$ below: the chosen experts are the solid bars.
@@ -161,8 +161,8 @@ down = nn.Parameter(torch.randn(E, D, H) * H ** -0.5)
 my_loop(tokens, indices, weights, gate_up, down).shape
 
 # %% [markdown]
-# The routing weight multiplies the hidden units and not the output. That is the same number, since `down` is linear, on a
-# narrower tensor.
+# The routing weight multiplies the hidden units and not the output. That is the same number, since `down` is linear; where
+# experts are narrower than the model, it is cheaper.
 #
 # ## Build it: the experts, by one grouped product
 #
@@ -319,7 +319,8 @@ def batch(size, seed):
 
 # %% [markdown]
 # Left alone, a router tends to send everything to the experts that are already good. The **balance loss** pushes against that: for every
-# sequence it multiplies the share of choices that an expert got, $f_e$, with the mean probability it was given, $P_e$, and sums over experts,
+# sequence it multiplies $f_e$, the share of choices that an expert got, counted in even shares ($1$ is even), with the mean probability it was
+# given, $P_e$, and sums over experts,
 #
 # $$\mathcal{L}_\text{balance} = \sum_{e=1}^{E} f_e\, P_e, \qquad f_e = \frac{E}{K T}\, n_e,$$
 #
@@ -469,6 +470,9 @@ for name, its_error, bits, its_table in rows:
     load = its_table.mean(dim=0) * E  # 1 is the even share
     shown.append((name, f"{its_error:.3f}", f"{bits:.2f}", f"{load.max():.2f}", f"{load.min():.2f}"))
 chapter.measure("specialisation of the trapped router, bits", rows[2][2])
+torch.manual_seed(chapter.seed)
+floor = specialisation(load_table(MyMixture(1, True))[0])
+print(f"The same router (K = 1) before any training: {floor:.2f} bits.")
 Table(("router", "error", "bits", "busiest expert", "idlest expert"), shown, "Load and specialisation together; a load of 1 is the even share")
 
 # %%
@@ -477,7 +481,11 @@ heat_map({"plain": trapped["K = 1, plain"], "renormalised": trapped["K = 1, reno
          "the renormalised one is smeared, although its experts are equally busy.", prefix="K = 1, ")
 
 # %% [markdown]
-# Compare the first row with the last, too: in a world this small a weak balance loss hardly matters. Make it stronger in `train`, and watch load
+# A router that was never trained tells some bits already: it cuts the space of tokens somewhere, and families lie on different sides. So
+# compare the bits with that number and not with zero. The trapped router has nothing that pulls it further: the balance loss spreads the
+# tokens, whatever they are.
+#
+# Compare the first row of the table with the last, too: in a world this small a weak balance loss hardly matters. Make it stronger in `train`, and watch load
 # and error move apart.
 #
 # A second trap lies in the order of two words. *Softmax, then top-k* and *top-k, then softmax* give the same experts, and once renormalised the same

@@ -108,6 +108,8 @@ for step, row in enumerate(codes.tolist()):
 Table(("step", "text", "whole step", "halves", "quarters"), rows, "Eight rows a step: one word and seven codes")
 
 # %% [markdown]
+# The seven codes of one step are a **codec frame**, or a frame for short in this chapter: 80 ms, not the 20 ms of a log-mel frame.
+#
 # One column of text and seven of codes: **eight rows** that run side by side. A model that reads and writes all eight at once is a *native* spoken
 # language model: the same weights make the words and the sound. Most talking systems write first and hand their text to another model that speaks.
 #

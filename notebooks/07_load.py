@@ -399,28 +399,27 @@ finish(figure, f"Bars of router health by stage and layer; a slider chooses the 
 # makes up a difference that belongs to nobody.
 #
 # **Prompts** are another matter. They are real tokens, and whether they belong to the load is a decision. The paper speaks of
-# "unimodal audio and text inputs", so our default counts them. But the prompt of a spoken answer also holds a few written
-# tokens, who speaks and to whom, which we count as text.
+# "unimodal audio and text inputs", so our default counts them. But batches of sound hold text too: the marks of a turn, the words that
+# are to be said, and transcripts. We count these as text, and they are a third of it ([chapter 08](08_selection.ipynb) prints the share).
 
 # %%
 POLICIES = ("padding counted too", "prompts and answers", "answers only")
 
 
-def padded_counts(part, kind):
-    """(L, E): choices of some batches when every position counts, padding too."""
+def with_padding(part, kind):
+    """Loads of some batches when padding counts as the kind of its batch; real tokens keep their own."""
     with LoadRecorder(model) as recorder, torch.no_grad():
         for batch in part:
-            recorder.modality(torch.full_like(batch.modality, int(kind)))  # the mistake: all of it one kind
+            recorder.modality(batch.modality.masked_fill(batch.modality < 0, int(kind)))  # the mistake
             model(**batch.model_inputs())
-    return torch.from_numpy(recorder.loads().counts[kind])
+    return recorder.loads()
 
 
 def policy_loads(policy):
     """Loads (2, L, E) of sound and text in your aligned model under one way of counting."""
     if policy == "padding counted too":
-        counts = torch.stack([padded_counts(batches[0::2], Modality.SPOKEN_ANSWER),
-                              padded_counts(batches[1::2], Modality.TEXT_ANSWER)])  # (2, L, E)
-        return counts / counts.sum(dim=-1, keepdim=True)
+        both = with_padding(batches[0::2], Modality.SPOKEN_ANSWER).merge(with_padding(batches[1::2], Modality.TEXT_ANSWER))
+        return torch.from_numpy(both.share("share"))
     return torch.from_numpy(replace(loads, count_prompts=policy == "prompts and answers").share("share"))
 
 # %%
@@ -542,7 +541,9 @@ check("07-1", count_by_modality)
 #
 # **Exercise 07-2: two batches, one load** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs sums
 #
-# A load is measured over many batches of unequal size. Add them up, so that each *token* weighs the same.
+# A load is measured over many batches of unequal size. Add them up, so that each *token* weighs the same. Here we divide by **tokens**,
+# not by choices: the load of an expert is the fraction of all tokens that reached it, so with K experts a token the loads add up to K.
+# (Chapter 08 compares this with the share that we used above.)
 #
 # <details><summary>Hint 1, a question</summary>
 #

@@ -247,8 +247,19 @@ library.square().sum().backward()
 torch.testing.assert_close(mine.gate_up.grad, theirs.gate_up_proj.grad, atol=1e-4, rtol=1e-4)
 torch.testing.assert_close(mine.down.grad, theirs.down_proj.grad, atol=1e-4, rtol=1e-4)
 assert experts.gate_up_proj.grad is None and experts.down_proj.grad is None
-experts.close_bank()
 print("output and gradients: equal to the library's; the stored experts got no gradient at all")
+
+# %%
+import copy
+
+twin = copy.deepcopy(experts)
+with torch.no_grad():
+    for weight in (mine.gate_up, mine.down, theirs.gate_up_proj, theirs.down_proj):
+        weight.mul_(2)  # as if all had learnt the same
+mine.write_back(twin)
+experts.close_bank()
+assert torch.equal(twin.gate_up_proj, experts.gate_up_proj) and torch.equal(twin.down_proj, experts.down_proj)
+print("what is written back: equal to the library's")
 
 # %% [markdown]
 # ## Run it small: stages 2.1 and 2.2, proved by bytes

@@ -53,13 +53,13 @@ chapter.diagram()
 # %% [markdown]
 # ## Who forgets what
 #
-# This is the picture the book has been working towards. Every line is a way to teach the same text model to speak, with the same
-# speech and the same number of updates. Height is the **text kept**: the share of what the text model of stage 0 could do, each
-# skill corrected for guessing. *Covered* skills are those whose text is repeated in after-training. *Uncovered* ones are
-# never seen again, and that is where forgetting shows.
+# This is the picture the book has been working towards. Every line is an **arm** of the study: one way to teach the same text model to
+# speak, with the same speech and the same number of updates. Height is the **text kept**: the share of what the text model of stage 0 could do, each
+# skill corrected for guessing. *Covered* skills are those whose text is repeated in after-training. The written text of the
+# *uncovered* ones never comes back. Two of these, reverse and compare, are still asked aloud; the other five are gone altogether.
 #
 # The solid line is the recipe. Move the slider to see a rival beside it, with its t interval (`95 %`, over seeds) as a band.
-# The thin lines are all others. A rival that has no stages 2.1 and 2.2 trains the same updates in one go, so its line has fewer points.
+# The thin lines are all others; the table below the figure says in what each differs. A rival that has no stages 2.1 and 2.2 trains the same updates in one go, so its line has fewer points.
 
 # %%
 import numpy as np
@@ -68,12 +68,15 @@ import torch
 from torch.nn import functional as F
 
 from minideeptalk.baselines.budgets import REFERENCE
-from minideeptalk.baselines.evidence import STAGE_CODES, kept_by_stage, kept_over_seeds, kind_of, told
+from minideeptalk.baselines.evidence import STAGE_CODES, kept_by_stage, kept_of, kept_over_seeds, kind_of, told
+from minideeptalk.baselines.intervals import t_interval
 from minideeptalk.baselines.summary import by_arm, committed_records
+from minideeptalk.config import size_config
 from minideeptalk.teaching import check
 from minideeptalk.teaching.tables import Table
 from minideeptalk.viz import forgetting_map, rival_curves, routing_heat_map
 from minideeptalk.viz.style import BLUE, GREEN, PURPLE, VERMILLION, finish
+from minideeptalk.world import FAMILIES
 
 arms = {arm: runs for arm, runs in by_arm(committed_records()).items() if kind_of(arm) != "ablations"}
 seeds = {arm: len(runs) for arm, runs in arms.items()}
@@ -97,11 +100,15 @@ rival_curves({arm: lines[arm] for arm in dict.fromkeys([*first, *lines])}, REFER
 # arm that learns nothing forgets nothing.
 
 # %%
+covered = set(size_config("nano").world.covered)
+aloud = {name for name, family in FAMILIES.items() if family.spoken} - covered
+SKILLS = {"covered": covered, "asked aloud only": aloud, "gone": set(FAMILIES) - covered - aloud, "all skills": set(FAMILIES)}
 rows = []
 for arm, runs in arms.items():
-    ends = [list(kept_over_seeds(runs, group).values())[-1] for group in ("covered", "uncovered", "all")]
-    rows.append((arm, str(len(runs)), *(told(end) for end in ends)))
-Table(("arm", "seeds", "covered, %", "uncovered, %", "all skills, %"), rows, "Text kept at the end: mean over seeds and half of the 95 % t interval")
+    ends = [t_interval(list(kept_of(runs, group).values())) for group in SKILLS.values()]
+    changes = next(iter(runs.values()))["config"]["arm"]["changes"]
+    rows.append((arm, changes, str(len(runs)), *(told(end) for end in ends)))
+Table(("arm", "in what it differs", "seeds", *(f"{name}, %" for name in SKILLS)), rows, "Text kept at the end: mean over seeds and half of the 95 % t interval")
 
 # %% [markdown]
 # Which skills are they? Each row below is an arm, each column a skill, a star marks the covered ones. Move the slider from stage
@@ -137,7 +144,6 @@ forgetting_map(kept, order, covered)
 # Attention, norms and the rows of the words still stand. What learns, in numbers of weights:
 
 # %%
-from minideeptalk.config import size_config
 from minideeptalk.experts import Selection
 from minideeptalk.experts.partition import PARTS, parameters_of
 from minideeptalk.teaching.material import chapter_sampler, shipped_stage, spoken_material
@@ -276,7 +282,6 @@ print(f"{moved} tensors moved, all of them parts of stage 3; mine ended where th
 # %%
 from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.records import relative_text_drop
-from minideeptalk.world import FAMILIES
 
 chance = {name: family.chance for name, family in FAMILIES.items()}
 
@@ -303,7 +308,7 @@ for group, names in (("all", families), ("covered", covered), ("uncovered", [f f
 #
 # Text can be lost in three places.
 #
-# 1. **The choice of experts.** Whoever is given to speech takes along what text kept in him.
+# 1. **The choice of experts.** An expert that is given to speech takes with it what text kept there.
 # 2. **The opening of the routing.** When the doors open, text tokens meet audio experts that have changed meanwhile, and a router that
 #    learns sends them elsewhere.
 # 3. **Drift of what both share**: attention, norms, the shared expert. The recipe freezes them. Many rivals do not.

@@ -230,6 +230,12 @@ for family, model in models.items():
 # Jensen-Shannon distance of chapter 07, from 0 to 1), and how well an expert's load agrees with its importance (chapter 08).
 
 # %%
+def ranks(values):
+    """Ranks from 0; equal values share the mean of theirs."""
+    flat = np.ravel(values)
+    return (flat[None] < flat[:, None]).sum(1) + ((flat[None] == flat[:, None]).sum(1) - 1) / 2
+
+
 def by_chance(family, seed):
     """Distance of the two kinds, and correlation of load and importance, in a model that has learnt nothing."""
     model = tiny_model(family, seed)
@@ -241,7 +247,7 @@ def by_chance(family, seed):
 
     measured = profile(model, ids, kinds)
     rise = measure_importance(model, text_loss).rise  # (L, E)
-    agreement = np.corrcoef(measured.share("max")[1].ravel(), rise.ravel())[0, 1]
+    agreement = np.corrcoef(ranks(measured.share("max")[1]), ranks(rise))[0, 1]  # of ranks, as in chapter 08
     return float(modality_distance(measured).mean()), float(agreement)
 
 
@@ -563,8 +569,15 @@ Table(heads, rows,
 
 # %% [markdown]
 # **Mimi** has our step of 80 ms to the sample, so it fits our streams without any other change. The last column is the price: with
-# thousands of entries, the tables alone outweigh the rest of a miniature.
-#
+# thousands of entries, the tables alone come near the weight of the whole rest of `mini`, or pass it. How much is that rest?
+
+# %%
+with torch.device("meta"):  # shapes alone, no memory
+    whole = DeepTalkModel(DeepTalkConfig.from_size(size_config("mini").model, len(miniature.embedding.text.weight), size_config("mini").ear.width))
+rest = sum(weight.numel() for name, weight in whole.named_parameters() if "embedding.audio" not in name and "audio_heads" not in name)
+print(f"mini without its audio tables: {rest / 1e6:.1f} million weights")
+
+# %% [markdown]
 # ## Build it: SNAC's pyramid as a table
 #
 # The paper takes **SNAC**. Its levels run at different rates: for each coarse code there are two middle ones and four fine ones. A
@@ -740,7 +753,7 @@ assert max(errors["weighed"]) < 1e-4 < np.mean(errors["plain average"])  # with 
 # processor; on a machine with GPUs the line would be
 #
 # ```
-# accelerate launch --num_processes 2 train.py
+# accelerate launch --num_processes 2 train.py weights-
 # ```
 
 # %%

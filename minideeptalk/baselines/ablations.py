@@ -28,18 +28,25 @@ def _arm(name: str, changes: str, **fields) -> Arm:
 # ---- who speaks --------------------------------------------------------------------------------------------------------
 
 
+RANKED_APART = {"product": NORMALISERS, "difference": ("max", "share"), "ratio": ("max",)}
+"""Normalisers under which a formula ranks otherwise: a factor of both loads drops out of a ratio, and of the order of differences."""
+
+
 def formulas() -> list[Arm]:
     """Every formula with every normaliser that can change its ranking."""
-    rules = [ByLoad(formula, normaliser) for formula in ("product", "difference", "ratio") for normaliser in NORMALISERS]
+    rules = [ByLoad(formula, normaliser) for formula, normalisers in RANKED_APART.items() for normaliser in normalisers]
     rules += [ByLoad("audio_only"), ByLoad("worst_first")]
     return [_arm(f"formula-{rule.formula}-{rule.normaliser}", f"experts chosen by {rule.formula} of loads, by {rule.normaliser}",
                  select=rule) for rule in rules if rule != THE_PAPERS]
 
 
 def counts() -> list[Arm]:
-    """Audio experts of a layer: below, at and above top-k."""
+    """Audio experts of a layer: below, at and above top-k, beside the recipe's own number."""
     return [_arm(f"audio-experts-{count}", f"{count} audio experts in a layer", select=ByLoad(count=count))
-            for count in (1, 2, 4, 6, 8)]
+            for count in (1, 2, 6, 8)]
+
+
+UNIMODAL = _arm("loads-apart", "text load is counted on batches of text alone, not on the words beside speech", select=ByLoad(unimodal=True))
 
 
 # ---- stages ------------------------------------------------------------------------------------------------------------
@@ -89,18 +96,21 @@ def without_3(size: SizeConfig) -> list[Stage]:
     return [align, merged([audio, replace(joint, tasks=spoken, updates=updates)], like=audio), merged([text, written], like=text)]
 
 
+UNHEARD = ", and experts are chosen before the model has heard anything"
 LEFT_OUT: dict[str, Callable[[SizeConfig], list[Stage]]] = {"1": without_1, "2.1": without_21, "2.2": without_22, "3": without_3}
 
 
 def stage_changes() -> list[Arm]:
     """Each stage left out at equal updates; routers, backbone and shared experts frozen or not."""
-    arms = [_arm(f"without-{code}", f"no stage {code}; its updates go to another", stages=stages)
+    arms = [_arm(f"without-{code}", f"no stage {code}; its updates go to another" + UNHEARD * (code == "1"), stages=stages)
             for code, stages in LEFT_OUT.items()]
     arms += [_arm("router-trained-2", "the router learns in 2.1 and 2.2", stages=Changed(("2.1", "2.2"), also=("router",))),
              _arm("router-frozen-3", "the router stays as text pretraining left it",
                   stages=Changed(("3",), trainable=("experts", "audio_embedding", "audio_heads", "adapter"))),
              _arm("shared-trained-3", "the shared experts learn in stage 3", stages=Changed(("3",), also=("shared",))),
-             _arm("shared-removed", "a model without shared experts", choices=no_shared_experts)]
+             _arm("shared-removed", "a model without shared experts", choices=no_shared_experts,
+                  declared=("parameters: the shared experts fall away",))]
+    arms += [_arm(f"joint-x{rate}", f"stage 3 at {rate} times its rate", stages=Changed(("3",), rate=rate)) for rate in (0.1, 0.3)]
     return arms + [_arm(f"backbone-3-x{rate}", f"all parameters learn in stage 3, at {rate} times its rate",
                         stages=Changed(("3",), trainable=EVERYTHING, rate=rate)) for rate in (0.1, 0.3, 1.0)]
 
@@ -190,4 +200,4 @@ ONE_ROW = _arm("one-row", "the speaking row finds its own words: no batch-parall
 RATES_UNTRIED = replace(ALIGNED, name="rates-untried", rates_of="rates-untried", changes="the learning rates of the recipe, whatever the trials say",
                         declared=("trials of the learning rate: none, which is the point",))
 
-ABLATIONS = (*formulas(), *counts(), *stage_changes(), *layouts(), ONE_ROW, RATES_UNTRIED)
+ABLATIONS = (*formulas(), UNIMODAL, *counts(), *stage_changes(), *layouts(), ONE_ROW, RATES_UNTRIED)

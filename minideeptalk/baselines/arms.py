@@ -7,9 +7,9 @@ from minideeptalk.baselines.by_token import BY_TOKEN, BY_TOKEN_IMPORTANCE
 from minideeptalk.baselines.cascade import CASCADE
 from minideeptalk.baselines.dense import DENSE
 from minideeptalk.baselines.experts_apart import EXPERTS_APART
-from minideeptalk.baselines.lanes import LANES
+from minideeptalk.baselines.lanes import LANES, LANES_COVERED
 from minideeptalk.baselines.lora_puremoe import LORA_PUREMOE
-from minideeptalk.baselines.modular import MODULAR
+from minideeptalk.baselines.modular import MODULAR, MODULAR_JOINED
 from minideeptalk.baselines.moextend import MOEXTEND
 from minideeptalk.baselines.puremoe import PUREMOE
 from minideeptalk.baselines.remedies import AVERAGED, DISTILLED, REPLAY
@@ -20,8 +20,8 @@ from minideeptalk.errors import LearnerError
 from minideeptalk.training.arm import ALIGNED, DEEPTALK, Arm
 
 MAIN = (ALIGNED, LANES, PUREMOE, SEQUENTIAL, IMPORTANCE, RANDOM[0], LORA_PUREMOE, DENSE)
-RIVALS = (*MAIN, BY_TOKEN, BY_TOKEN_IMPORTANCE, DEEPTALK, *RANDOM[1:], SPLIT_BY_INDEX, HARD_ROUTING, SEPARATE_ROUTERS, MOEXTEND, EXPERTS_APART,
-          REPLAY, AVERAGED, DISTILLED, MODULAR, CASCADE)
+RIVALS = (*MAIN, LANES_COVERED, BY_TOKEN, BY_TOKEN_IMPORTANCE, DEEPTALK, *RANDOM[1:], SPLIT_BY_INDEX, HARD_ROUTING, SEPARATE_ROUTERS, MOEXTEND, EXPERTS_APART,
+          REPLAY, AVERAGED, DISTILLED, MODULAR, MODULAR_JOINED, CASCADE)
 
 TIERS: dict[str, tuple[tuple[Arm, ...], int]] = {"A": (MAIN, 5), "B": (RIVALS, 3), "C": ((ALIGNED, *ABLATIONS), 3)}
 """Arms and number of seeds of each tier: the main arms, all rivals, the ablations."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 REFERENCE = "deeptalk-aligned"
-COMPARED = {"updates": "updates", "speech_tokens": "speech tokens", "text_tokens": "text tokens"}
+COMPARED = {"updates": "updates", "speech_tokens": "speech tokens", "text_tokens": "text tokens", "active": "parameters"}
 TOLERANCE = 0.04
 """Relative: a merged stage rounds its batch, by up to half an example in 17 (3 %), and lengths are drawn (under 1 % at half the updates)."""
 
 
 def after_alignment(record: Mapping) -> dict[str, int]:
-    """Updates and tokens of all stages after 0."""
+    """Updates and tokens of all stages after 0, and the parameters at work in a step."""
     return {name: record["budget"][name] for name in COMPARED}
 
 
@@ -40,7 +40,7 @@ def _differences(record: Mapping, standard: Mapping) -> Iterable[str]:
     mine, theirs = after_alignment(record), after_alignment(standard)
     for field, words in COMPARED.items():
         if abs(mine[field] - theirs[field]) > TOLERANCE * theirs[field] and not any(line.startswith(words) for line in declared):
-            yield f"{mine[field]} {words} after stage 0, the reference had {theirs[field]}"
+            yield f"{mine[field]:,} {words}, the reference had {theirs[field]:,}"
     trials = [len(run["budget"].get("learning_rate_trials", ())) for run in (record, standard)]
     if trials[0] != trials[1] and not any(line.startswith("trials of the learning rate") for line in declared):
         yield f"{trials[0]} trials of the learning rate, the reference had {trials[1]}"

@@ -32,7 +32,7 @@ from minideeptalk.training.stages import AUDIO_SIDE, Stage, speech_stages
 from minideeptalk.world import FAMILIES
 
 RANK = 32
-LEFT_OUT = ("compare", "story")  # the first and the last, by the alphabet, of the families that after-training never mentions
+LEFT_OUT = ("compare", "story")  # the first and the last, by the alphabet, of those that no written text of after-training repeats
 PROFILED = tuple(name for name in FAMILIES if name not in LEFT_OUT)
 SHARED_BY_BOTH = ("attention.qkv", "attention.output", "feed_forward.gate_up", "feed_forward.down", "feed_forward.shared.gate_up",
                   "feed_forward.shared.down")
@@ -111,4 +111,9 @@ LANES = replace(BY_TOKEN, name="deeptalk-lanes", stages=stages, select=ByImporta
                 changes="audio steps have experts that text misses least, their own gate, and low-rank updates of what text passes",
                 declared=("text tokens: fewer, since what text passes through does not learn and stage 2.2 falls away",
                           "updates: those of stage 2.2 fall away",
+                          "parameters: low-rank updates and a gate of their own, about a sixth more at work in an audio step",
                           "selection: looks at training text of eight families, not of the covered three"))
+
+LANES_COVERED = replace(LANES, name="deeptalk-lanes-covered", select=ByImportance(), rates_of=LANES.name, declared=LANES.declared[:-1],
+                        changes="as deeptalk-lanes, but its selection looks at the covered families alone, like that of every other arm")
+"""How much of what lanes keep is owed to the text that their selection may read."""

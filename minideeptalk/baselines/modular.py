@@ -1,5 +1,6 @@
-"""A modular thinker-talker (the class of Qwen2.5-Omni and Freeze-Omni): the language model stays frozen and only learns to hear
-through its adapter; a talker beside it reads its hidden states and words and writes the codec streams (chapter 13).
+"""A modular thinker-talker (the class of Freeze-Omni): the language model stays frozen and only learns to hear through its adapter;
+a talker beside it reads its hidden states and words and writes the codec streams (chapter 13).  Qwen2.5-Omni has such a talker too,
+but trains its language model.
 
 What a frozen reader needs is a word as it knows words.  So the adapter begins about as loud as a word, and beside the answers
 it is taught the embedding of each word that was said, as Wav2Prompt does (Deng, Sun and Woodland, 2024).
@@ -83,13 +84,13 @@ def with_talker(model: DeepTalkModel, selection: Selection | None) -> WithTalker
 class ThinkAndSpeak:
     """The loss: the words that were heard; the thinker's words, given all before; when the talker begins each; their sound.
 
-    No gradient of the talker reaches the adapter: the modules learn apart.
-
     Args:
-        end: id of `<end>`.
+        end: id of `<end>`. joined: whether the gradient of the sound reaches the adapter through the frozen thinker; else the modules
+            learn apart.
     """
 
     end: int
+    joined: bool = False
 
     def __call__(self, model: WithTalker, batch: Batch, text_weight: float = 1.0, balance: bool = True) -> LossParts:
         batch = without_marks(batch)
@@ -102,7 +103,7 @@ class ThinkAndSpeak:
         if batch.code_target is None:
             return LossParts(total, text, None, states.new_zeros(()), {"heard_loss": float(heard.detach())})
         rows = (batch.code_target != IGNORE).flatten(1).any(dim=1)  # (B,) answered aloud
-        output = talker_output(model, batch, rows, states.detach())
+        output = talker_output(model, batch, rows, states if self.joined else states.detach())
         begins = text_loss(model.talker, output.hidden, batch.text_target[rows])
         audio = audio_loss(model.talker, output.hidden, batch.code_target[rows])
         spread = model.talker.balance_loss(output.routing, batch.mask[rows])
@@ -185,6 +186,11 @@ def think_and_speak(text_model: DeepTalkModel) -> ThinkAndSpeak:
     return ThinkAndSpeak(Tokenizer().encode(["<end>"])[0])
 
 
+def think_and_speak_joined(text_model: DeepTalkModel) -> ThinkAndSpeak:
+    """The same, with the gradient of the sound let through to the adapter."""
+    return replace(think_and_speak(text_model), joined=True)
+
+
 # ---- talking -----------------------------------------------------------------------------------------------------------
 
 
@@ -260,4 +266,8 @@ MODULAR = replace(
         "hearing: the adapter begins as loud as a word, nothing marks what was heard, and `recognise` teaches word embeddings",
         "recognition: the frozen model writes no questions down; the transcript that is measured is the ear's",
         "first audio: `prefill` holds the whole answer of the thinker",
-        "speaking: words that are given are not answered by the thinker but handed through it"))
+        "speaking: words that are given are not answered by the thinker but handed through it",
+        "style: no gradient of the sound reaches the adapter, and `recognise` pulls its frames towards words"))
+
+MODULAR_JOINED = replace(MODULAR, name="modular-joined", loss=think_and_speak_joined, rates_of=MODULAR.name, declared=MODULAR.declared[:-1],
+                         changes="as modular, but the gradient of the sound reaches the adapter through the frozen language model")

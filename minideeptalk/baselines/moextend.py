@@ -53,4 +53,5 @@ def add_experts(model: DeepTalkModel, selection: Selection) -> DeepTalkModel:
 
 
 MOEXTEND = replace(ALIGNED, name="moextend", stages=stages, select=Added(), prepare=add_experts,
-                   changes="the audio experts are added beside all the others, as copies of some")
+                   changes="the audio experts are added beside all the others, as copies of some",
+                   declared=("parameters: the added experts, stored beside all the others; as many as ever are at work in a step",))

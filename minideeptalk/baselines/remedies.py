@@ -26,7 +26,7 @@ def replayed(size: SizeConfig) -> list[Stage]:
 
 
 REPLAY = replace(PUREMOE, name="replay", changes="as puremoe, with text of all families", stages=replayed, declared=(
-    "text tokens: as many examples, but of all ten families, those included that the others never see again",))
+    "text tokens: as many examples, but of all ten families, those included whose written text the others never see again",))
 
 # ---- weight averaging --------------------------------------------------------------------------------------------------
 

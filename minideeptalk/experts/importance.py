@@ -20,7 +20,7 @@ from minideeptalk.experts.recorder import find_experts
 
 @dataclass(frozen=True)
 class Importance:
-    """Rise of the loss when one expert alone is closed.
+    """Rise of the loss when one expert alone is closed (chapter 08).
 
     Args:
         base: the loss with every expert open.
@@ -61,7 +61,7 @@ def measure_importance(model: nn.Module, loss_function: Callable[[nn.Module], fl
     Raises:
         LearnerError: for layers or experts that do not exist.
 
-    Source: what reviewers of the paper asked for (probing what the experts hold); chapter 07.
+    Source: what reviewers of the paper asked for (probing what the experts hold); chapter 08.
     """
     found = find_experts(model)
     shape = (len(found), found[0][1].num_experts)

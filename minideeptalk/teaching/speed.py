@@ -15,7 +15,8 @@ gains? How long until the first sound? The commands `minideeptalk bench experts`
 shows what they answered on the one that is named with each table.
 
 All candidates of a table ran **in turns in one process**, so compare rows of one table, not of two. *× dense* is the time over that of the dense
-limit in the same run: 1 would be perfect. A bar is a claim that was set before it was measured.
+limit in the same run: 1 would be perfect. In a shape, D is the width, E the experts, H the width of one expert, K the experts of a token and N
+the tokens. A bar is a claim that was set before it was measured.
 
 {sections}
 

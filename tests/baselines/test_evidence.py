@@ -84,7 +84,8 @@ def test_every_arm_is_of_a_kind():
 
 def test_a_verdict_needs_the_whole_interval():
     assert [at_most(Interval(mean, half, 5), 0.05) for mean, half in ((0.03, 0.01), (0.03, 0.03), (0.09, 0.01))] == [MET, OPEN, MISSED]
-    assert [no_worse(Interval(mean, half, 5)) for mean, half in ((0.0, 0.1), (-0.05, 0.1), (-0.05, 0.01))] == [MET, OPEN, MISSED]
+    assert [no_worse(Interval(mean, half, 5)) for mean, half in ((0.0, 0.01), (0.0, 0.1), (-0.05, 0.1), (-0.05, 0.01))] == [MET, OPEN, OPEN, MISSED]
+    assert no_worse(Interval(0.5, 0.1, 3)) == MET
     assert at_most(Interval(0.0, 0.0, 2), 0.05) == no_worse(Interval(0.5, 0.0, 2)) == OPEN  # two may agree by accident
     assert at_most(Interval(0.0, None, 1), 0.05) == no_worse(None) == OPEN  # one seed settles nothing, nor does none
 

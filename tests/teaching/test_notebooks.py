@@ -1,12 +1,16 @@
 """Chapters: each notebook equals its twin, opens alike everywhere, has the bones of a chapter, and holds nothing that Colab shows raw."""
 
+import ast
+import builtins
+import dis
 import re
+import types
 
 import nbformat
 import pytest
 
 from minideeptalk.teaching.chapter import TOLERANCE, Budget, budgets, load_record
-from minideeptalk.teaching.checks import exercises
+from minideeptalk.teaching.checks import exercise_solution, exercises
 from minideeptalk.teaching.diagram import SystemDiagram, page_files
 from minideeptalk.teaching.notebooks import problems, twins, with_generated_parts
 from minideeptalk.teaching.project import ROOT, colab_url
@@ -23,6 +27,20 @@ def read(twin):
 
 def words(twin):
     return "\n".join(cell.source for cell in read(twin).cells if cell.cell_type == "markdown")
+
+
+def bound_names(tree):
+    """Every name that a cell gives a value, a definition or an import."""
+    stored = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    imported = {(alias.asname or alias.name).split(".")[0] for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
+    return stored | defined | imported
+
+
+def global_names(code):
+    """Every global name that code looks up, in its functions too."""
+    inner = [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}.union(*map(global_names, inner))
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.stem)
@@ -58,6 +76,15 @@ class TestEachChapter:
         for name in own:
             assert exercises()[name].card() in text
             assert f"A solution of {name}" in text
+
+    def test_its_solutions_use_nothing_that_it_does_not_have(self, twin):
+        """A solution is pasted into the notebook, so a module that the library's file imports is not enough."""
+        trees = [ast.parse(re.sub(r"^[!%].*$", "", cell.source, flags=re.MULTILINE)) for cell in read(twin).cells if cell.cell_type == "code"]
+        known = set(dir(builtins)).union(*map(bound_names, trees))
+        for name, exercise in exercises().items():
+            if name.startswith(twin.stem[:2]):
+                missing = global_names(compile(exercise_solution(exercise), name, "exec")) - known
+                assert not missing, f"the solution of {name} needs {missing}"
 
     def test_every_picture_in_its_text_has_alternative_text(self, twin):
         assert "![](" not in words(twin)

@@ -16,9 +16,9 @@ from minideeptalk.teaching.checks.framework import Exercise, Mutant, expect
 
 
 def pair_of(errors):
-    """Word errors of the takes of one text -> (number of the chosen take, number of the rejected one), None where no two differ."""
+    """Word errors of the takes of one text -> (number of the chosen take, number of the rejected one), None where no take is right, or all are."""
     ### BEGIN SOLUTION
-    if not errors or min(errors) == max(errors):
+    if not errors or min(errors) > 0 or max(errors) == 0:
         return None
     return errors.index(min(errors)), errors.index(max(errors))
     ### END SOLUTION
@@ -44,6 +44,10 @@ def _pair_none(function):
         expect(function(errors) is None, f"No take of {errors} is better than another, so there is nothing to learn: None, yours is {function(errors)}.")
 
 
+def _pair_right(function):
+    expect(function([2, 1, 3]) is None, "No take of [2, 1, 3] is right, and what is wrong should not become likelier: None.")
+
+
 def _pair_few(function):
     expect(function([1]) is None and function([]) is None, "With fewer than two takes there is no pair: None.")
 
@@ -51,6 +55,10 @@ def _pair_few(function):
 def _pair_ties(function):
     pair = function([2, 0, 1, 0, 2])
     expect(pair == (1, 0), f"Of equal takes the first counts, so that everybody makes the same pairs: (1, 0) of [2, 0, 1, 0, 2], yours is {pair}.")
+
+
+def _pair_of_the_wrong(errors):
+    return None if not errors or min(errors) == max(errors) else (errors.index(min(errors)), errors.index(max(errors)))
 
 
 def _pair_most_wins(errors):
@@ -360,8 +368,9 @@ def _melody_semitones(tracks):
 
 EXERCISES = (
     Exercise("11-1", "which take wins", 1, 10, 1, "min, max, index", pair_of,
-             (_pair_shape, _pair_fewest, _pair_most, _pair_none, _pair_few, _pair_ties),
+             (_pair_shape, _pair_fewest, _pair_most, _pair_none, _pair_few, _pair_ties, _pair_right),
              (Mutant("most errors win", _pair_most_wins, "fewest"),
+              Mutant("a wrong take wins", _pair_of_the_wrong, "should not become likelier"),
               Mutant("against the next best", _pair_next_best, "most"),
               Mutant("a pair from equal takes", _pair_always, "nothing to learn"),
               Mutant("the last of equal takes", _pair_last, "the first counts"))),

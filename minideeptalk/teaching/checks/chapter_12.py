@@ -57,6 +57,12 @@ def _remember_grows(function):
     expect(buffer.shape[2] >= 8, f"The room grew from 4 to {buffer.shape[2]}, so the next step copies everything again. Double it.")
 
 
+def _remember_many(function):
+    buffer, _, _ = _filled(room=3, length=1)
+    buffer, length = function(buffer, 1, -torch.ones(2, 2, 8, 4))
+    expect(length == 9 and buffer.shape[2] >= 9, "Eight new steps for a buffer of three: twice the room is not enough here.")
+
+
 def _remember_cat(buffer, length, new):
     return torch.cat([buffer[:, :, :length], new], dim=2), length + new.shape[2]
 
@@ -65,6 +71,12 @@ def _remember_at_start(buffer, length, new):
     buffer, end = remember(buffer, length, new)
     buffer[:, :, :new.shape[2]] = new
     return buffer, end
+
+
+def _remember_doubles(buffer, length, new):
+    if length + new.shape[2] <= 2 * buffer.shape[2]:
+        return remember(buffer, length, new)
+    return torch.cat([buffer, buffer], dim=2), length + new.shape[2]
 
 
 def _remember_forgets(buffer, length, new):
@@ -367,11 +379,12 @@ def _punish_in_place(scores, seen, penalty):
 
 EXERCISES = (
     Exercise("12-1", "room for the past", 2, 15, 2, "slices", remember,
-             (_remember_shape, _remember_steps, _remember_in_place, _remember_grows),
+             (_remember_shape, _remember_steps, _remember_in_place, _remember_grows, _remember_many),
              (Mutant("copies everything at every step", _remember_cat, "yet everything was copied"),
               Mutant("writes over the past", _remember_at_start, "come *after*"),
               Mutant("grows and forgets", _remember_forgets, "lost the past"),
-              Mutant("grows by just enough", _remember_just_enough, "Double it"))),
+              Mutant("grows by just enough", _remember_just_enough, "Double it"),
+              Mutant("only ever doubles", _remember_doubles, "not enough here"))),
     Exercise("12-2", "a cross-fade", 2, 15, 2, "slices, weights", cross_fade,
              (_fade_shape, _fade_same, _fade_gradual, _fade_none),
              (Mutant("adds both", _fade_adds, "sum to one"),
