@@ -157,9 +157,9 @@ class SpokenDecoder:
         return max(0, self.text.shape[1] - int(self.lags.max()))
 
     def frames(self, row: int, start: int, end: int) -> torch.Tensor:
-        """Codec frames start..end of one row, without delay: (end - start, Q)."""
+        """Codec frames start..end of one row, without delay: (end - start, Q), on the CPU, where the codec is."""
         return torch.stack([self.codes[row, start + lag:end + lag, stream]
-                            for stream, lag in enumerate(self.builder.lags)], dim=1)
+                            for stream, lag in enumerate(self.builder.lags)], dim=1).cpu()
 
     def answer(self, row: int) -> Answer:
         """What one row has said so far."""

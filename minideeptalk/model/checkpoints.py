@@ -43,6 +43,7 @@ def load_stage(folder: Path | str, stage: str) -> DeepTalkModel:
         if (place / "model.safetensors").exists():
             model, found = DeepTalkModel.from_pretrained(place, local_files_only=True, output_loading_info=True)
             _refuse_strangers(found["unexpected_keys"], place)
+            _refuse_holes(found["missing_keys"], place)
             return model.float()
         link = json.loads((place / "changes.json").read_text())
         model = load_stage(folder, link["since"])
@@ -55,6 +56,13 @@ def load_stage(folder: Path | str, stage: str) -> DeepTalkModel:
     except Exception as error:  # a damaged file raises many types in safetensors, json and transformers
         raise LearnerError(f"a readable checkpoint in {place}", f"{type(error).__name__}: {error}",
                            "the file was cut off or edited", "train this stage again") from error
+
+
+def _refuse_holes(names, place: Path) -> None:
+    """What a file lacks would be filled with random numbers."""
+    if names:
+        raise LearnerError("a whole checkpoint", f"{len(names)} tensors missing, such as {min(names)}, in {place}",
+                           "another version of minideeptalk wrote it, or it was edited", "train this stage again")
 
 
 def _refuse_strangers(names, place: Path) -> None:

@@ -37,14 +37,25 @@ def save_progress(folder: Path, model, optimizer: torch.optim.Optimizer, progres
                for name, value in state.items()}
     save_file(moments, fresh / "optimizer.safetensors")
     (fresh / "progress.json").write_text(json.dumps(asdict(progress)))
-    shutil.rmtree(folder, ignore_errors=True)
+    old = _before(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
     os.replace(fresh, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _before(folder: Path) -> Path:
+    """Where the last progress stands while the next takes its place."""
+    return folder.with_name(folder.name + ".old")
 
 
 def load_progress(folder: Path | None, model, optimizer: torch.optim.Optimizer) -> Progress:
     """Continue from `folder`: fills model and optimizer and says what was done. Without such a folder nothing was."""
-    if folder is None or not (folder / "progress.json").exists():
+    places = [] if folder is None else [place for place in (folder, _before(folder)) if (place / "progress.json").exists()]
+    if not places:
         return Progress()
+    folder = places[0]
     model.load_state_dict(load_file(folder / "model.safetensors"))
     state = optimizer.state_dict()
     moments: dict[int, dict[str, torch.Tensor]] = {}

@@ -76,7 +76,8 @@ def begin_run(folder: Path, resume: bool = False, **wanted) -> RunSettings:
             raise LearnerError(f"{name} {getattr(settings, name)!r}, as {folder} was begun", repr(value),
                                "another run lies there", "leave the setting out, or give another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SETTINGS).write_text(json.dumps(asdict(settings), indent=1) + "\n", encoding="utf-8")
+    if not (folder / SETTINGS).exists():
+        (folder / SETTINGS).write_text(json.dumps(asdict(settings), indent=1) + "\n", encoding="utf-8")
     return settings
 
 

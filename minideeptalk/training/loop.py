@@ -60,7 +60,8 @@ def train_stage(
     """Train one stage in place; alone, or in each of the processes that `accelerate launch` started.
 
     Args:
-        model: `DeepTalkModel`; it ends fully open (no bank, no closed expert).
+        model: `DeepTalkModel`; it ends fully open (no bank, no closed expert), in its own precision and on the device where it was: codec,
+            ear and whoever called this are there.
         draw_batch: the batch of a given update; must depend on its number alone, so that a resumed run sees the same. Several
             processes draw the same one, and each trains on its rows of it (`processes.rows_of`).
         selection: experts of each MoE layer that this stage may use (`stage.experts` is not `all`).
@@ -74,10 +75,14 @@ def train_stage(
         (`speech_tokens`), `trainable`, `seconds`.
     """
     scope = only_experts(model, selection) if stage.experts != "all" else nullcontext()
-    with scope:
-        trained = trainable_only(model, stage.trainable)
-        result = _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress, loss,
-                              threads)
+    home = model.device
+    try:
+        with scope:
+            trained = trainable_only(model, stage.trainable)
+            result = _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress, loss,
+                                  threads)
+    finally:
+        model.to(home)
     result["trainable"] = sum(parameter.numel() for parameter in trained)
     return result
 
@@ -85,7 +90,7 @@ def train_stage(
 def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress, loss,
                  threads) -> dict:
     precision, _ = choose_precision()
-    accelerator = Accelerator(mixed_precision=precision)
+    accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())  # else it takes Apple's GPU, unasked and untested
     optimizer = torch.optim.AdamW(trained, lr=stage.learning_rate, betas=(0.9, 0.98), weight_decay=stage.weight_decay, fused=True)
     done = load_progress(progress_folder, model, optimizer)
     wrapped, optimizer = _prepared(accelerator, model, optimizer, done)
@@ -122,6 +127,7 @@ def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evalu
             done.step, done.seconds = step + 1, last_save - began
             done.scaler = accelerator.scaler.state_dict() if accelerator.scaler else {}
             save_progress(progress_folder, model, optimizer, done)
+    accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     return {"curves": done.curves, "updates": stage.updates, "tokens": done.tokens, "speech_tokens": done.speech_tokens,
             "seconds": time.perf_counter() - began}
 

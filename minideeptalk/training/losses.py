@@ -29,22 +29,27 @@ class LossParts:
     more: dict[str, float] = field(default_factory=dict)
 
 
+def _with_target(hidden: torch.Tensor, target: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The steps where `wanted` (B, T) is True, of both; a GPU is waited for once, where a mask as index waits each time."""
+    places = wanted.flatten().nonzero().squeeze(1)  # (n,)
+    return hidden.flatten(0, 1).index_select(0, places), target.flatten(0, 1).index_select(0, places)
+
+
 def text_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
     """Mean cross-entropy over the steps that have a text target; hidden (B, T, D), target (B, T)."""
-    wanted = target != IGNORE
-    share = joint_share(wanted.sum())
-    if not bool(wanted.any()):
+    hidden, target = _with_target(hidden, target, (target != IGNORE))
+    share = joint_share(len(target))
+    if not len(target):
         return None
-    return F.cross_entropy(model.text_logits(hidden[wanted]).float(), target[wanted]) * share
+    return F.cross_entropy(model.text_logits(hidden).float(), target) * share
 
 
 def audio_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor | None) -> torch.Tensor | None:
     """Mean cross-entropy of each codec stream (Q,); hidden (B, T, D), target (B, T, Q)."""
     if target is None:
         return None
-    wanted = (target != IGNORE).any(dim=-1)
-    logits = model.audio_logits(hidden[wanted]).float()  # (n, Q, rows)
-    targets = target[wanted]  # (n, Q)
+    hidden, targets = _with_target(hidden, target, (target != IGNORE).any(dim=-1))  # (n, D), (n, Q)
+    logits = model.audio_logits(hidden).float()  # (n, Q, rows)
     losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="none").view(targets.shape)
     counts = (targets != IGNORE).sum(dim=0)  # (Q,)
     return losses.sum(dim=0) / counts.clamp(min=1) * joint_share(counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,7 +30,9 @@ class Parts:
         """Write all but the path."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         values = {"seconds": self.seconds, "curves": self.curves, "loads": self.loads, "budget": self.budget}
-        self.path.write_text(json.dumps(values))
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(json.dumps(values))
+        os.replace(fresh, self.path)  # a full disk leaves the old one
 
     def forget(self, stage: str) -> None:
         """Drop the rows of a stage that begins again: it was interrupted between its measurements and its checkpoint."""

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
+from itertools import takewhile
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -71,6 +72,9 @@ class Recipe:
     def _make_tools(self, corpora: dict) -> Tools:
         """Ear and judges on one core while stage 0, if it is wanting too, runs on another."""
         if self._stage_source(pretrain_stage(self.size)) is not None:
+            beside = Parts.open(self.folder / "progress")
+            if pretrain_stage(self.size).code not in self.parts.budget and beside.budget:  # interrupted between the two
+                self.parts.absorb(beside)
             return prepare_tools(self.size, corpora, self.cache, self.folder, self.seed, workers=2)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             beside = pool.submit(_pretrain_beside, self.size, self.folder, self.seed, self.arm, self.progress)
@@ -155,7 +159,7 @@ class Recipe:
         return stage in self.stages()[1]
 
     def _run(self, model: DeepTalkModel, stages: list[Stage], sampler: TaskSampler, selection: Selection | None) -> DeepTalkModel:
-        done = [stage for stage in stages if has_stage(self.folder, stage.name)]
+        done = list(takewhile(lambda stage: has_stage(self.folder, stage.name), stages))
         if done:
             self._read_weights(model, done[-1])
         for stage in stages[len(done):]:
@@ -217,6 +221,7 @@ class Recipe:
             seed=self.seed, selection=allowed, progress_folder=self.folder / "progress" / stage.name,
             show_progress=self.progress, loss=self._loss(stage),
             threads=QuickestThreads(tuple(sorted({1, 2, self.cores}))) if self.cores > 1 else None))
+        self.parts.seconds[name] = result["seconds"]  # of all sittings
         self.parts.curves += result["curves"]
         self.parts.budget[stage.code] = {key: result[key] for key in ("updates", "tokens", "speech_tokens", "trainable")}
         self.parts.save()
@@ -241,6 +246,7 @@ class Recipe:
         fresh = target.with_name(f".{stage.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         model.save_pretrained(fresh)
+        shutil.rmtree(target, ignore_errors=True)  # what is left of a damaged one
         fresh.rename(target)
         shutil.rmtree(self.folder / "progress" / stage.name, ignore_errors=True)
 

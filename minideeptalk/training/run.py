@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from minideeptalk.config import STYLES, SizeConfig, size_config
+from minideeptalk.errors import LearnerError
 from minideeptalk.evaluation.latency import first_audio
 from minideeptalk.evaluation.sound_workers import SoundWorkers
 from minideeptalk.evaluation.spoken import Examiners, evaluate_speech
@@ -164,6 +165,10 @@ def describe_arm(recipe: Recipe) -> dict:
 def _budget(recipe: Recipe, model: DeepTalkModel) -> dict:
     """Updates, tokens and parameters after stage 0."""
     stages, by_stage = recipe.arm.stages(recipe.size), recipe.parts.budget
+    lost = [stage.code for stage in stages if stage.code not in by_stage]
+    if lost:
+        raise LearnerError(f"what every stage cost, in {recipe.parts.path}", f"nothing of stage {', '.join(lost)}", "the file was lost or edited",
+                           "train again with another --out")
     after = [by_stage[stage.code] for stage in stages]
     totals = {name: sum(stage[name] for stage in after) for name in ("updates", "tokens", "speech_tokens")}
     return totals | {

@@ -69,6 +69,14 @@ def test_before_any_update_there_is_no_preference(tiny):
     assert parts.more["preference_chosen"] == pytest.approx(0.0, abs=1e-3) == parts.more["preference_rejected"]
 
 
+def test_the_reference_is_scored_in_the_precision_of_the_model_that_learns(tiny, half_precision):
+    model = tiny.model()
+    batch, stage = pairs_batch(tiny, tiny.builder())[0], replace(preference_stage(size_config("nano")), updates=1, batch=2, learning_rate=1e-12)
+    result = train_stage(model, stage, lambda step: batch, seed=0, show_progress=False, loss=PreferenceLoss(model))
+    gained = [point["value"] for point in result["curves"] if point["name"] in ("preference_chosen", "preference_rejected")]
+    assert gained == pytest.approx([0.0, 0.0], abs=1e-3)
+
+
 def test_the_nats_that_takes_gained_are_those_of_the_margin(tiny):
     builder = tiny.builder()
     model, before = (tiny.model(seed).eval() for seed in (0, 1))

@@ -76,6 +76,36 @@ def test_progress_is_json_and_safetensors_and_a_half_written_one_is_not_taken_fo
     assert train(tiny, tiny.model(), ALIGN, progress_folder=folder)["drawn"] == [0, 1, 2, 3, 4, 5]
 
 
+def test_a_crash_between_the_old_progress_and_the_new_leaves_one_of_them(tiny, tmp_path, every_update_is_saved):
+    folder = tmp_path / "stage"
+    with pytest.raises(Interrupted):
+        train(tiny, tiny.model(), ALIGN, stop_at=2, progress_folder=folder)
+    folder.rename(tmp_path / "stage.old")  # the new one has not taken its place yet
+    assert train(tiny, tiny.model(), ALIGN, progress_folder=folder)["drawn"] == [2, 3, 4, 5]
+
+
+def test_a_model_ends_in_its_own_precision(tiny, half_precision):
+    model = tiny.model()
+    train(tiny, model, JOINT)
+    same, batch = tiny.model(), tiny.batch(tiny.builder()).model_inputs()
+    same.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(model.eval()(**batch).hidden, same.eval()(**batch).hidden)  # not rounded by what wrapped it in training
+
+
+def test_without_a_fast_gpu_training_stays_on_the_cpu_whatever_else_there_is(tiny, monkeypatch):
+    asked = []
+
+    class Noted(loop.Accelerator):
+        def __init__(self, **choices):
+            asked.append(choices)
+            super().__init__(**choices)
+
+    monkeypatch.setattr(loop, "Accelerator", Noted)
+    train(tiny, tiny.model(), ALIGN)
+    assert asked[0]["cpu"] is not torch.cuda.is_available()
+
+
 def test_without_a_folder_nothing_is_written(tiny, tmp_path, every_update_is_saved, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(tiny, tiny.model(), ALIGN)

@@ -13,6 +13,7 @@ from minideeptalk.experts import Selection
 from minideeptalk.training import profile, recipe
 from minideeptalk.training.arm import ALIGNED, DEEPTALK
 from minideeptalk.training.losses import batch_loss
+from minideeptalk.training.parts import Parts
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.stages import speech_stages
 
@@ -62,6 +63,32 @@ def test_a_run_that_lost_its_last_stages_makes_them_again(tiny, tmp_path, lost):
     again = run(tiny, tmp_path)[1].state_dict()
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(again[name], value, rtol=0, atol=1e-6, msg=name)  # grouped products round by where memory lies
+
+
+def test_a_run_with_a_hole_in_the_middle_goes_on_from_before_the_hole(tiny, tmp_path):
+    _, whole = run(tiny, tmp_path)
+    for path in (tmp_path / "stages" / "2.1-audio-experts").iterdir():
+        if path.name == "model.safetensors":  # damaged and deleted, as the advice says; its folder is still there
+            path.unlink()
+    again = run(tiny, tmp_path)[1].state_dict()
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(again[name], value, rtol=0, atol=1e-6, msg=name)
+
+
+def test_what_a_run_has_measured_survives_a_full_disk(tmp_path, monkeypatch):
+    parts = Parts.open(tmp_path)
+    parts.seconds["stage 1"] = 5.0
+    parts.save()
+
+    def full(path, text, **_):
+        with path.open("w") as file:
+            file.write(text[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(tmp_path), "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        parts.save()
+    assert Parts.open(tmp_path).seconds == {"stage 1": 5.0}
 
 
 def test_two_arms_of_a_seed_share_everything_up_to_stage_1(tiny, tmp_path):
