@@ -6,6 +6,7 @@ Exit status: 0 all well, 1 `doctor` found a fault or `compare` a difference, 2 b
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -316,7 +317,7 @@ def _add_bench(commands) -> None:
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of torch (default 1)")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds that count (default: enough for the benchmark)")
     parser.add_argument("--run", metavar="DIR", help="of talk: a finished run, whose voice is measured too")
-    parser.add_argument("--out", metavar="FILE", help="also write the record here")
+    parser.add_argument("--out", metavar="DIR", help="also write the record into this folder")
     parser.add_argument("--json", action="store_true", help="the record as JSON")
 
 
@@ -369,6 +370,19 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a disk or a path that says no
+        print(f"minideeptalk {args.command}: {_refused(error)}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _refused(error: OSError) -> str:
+    """Which file it was, what the system says, and the likely cause."""
+    full, closed, in_the_way = "a full disk", "a missing right", "a file where a folder should be"
+    causes = {errno.ENOSPC: full, errno.EDQUOT: full, errno.EACCES: closed, errno.EPERM: closed, errno.EROFS: closed,
+              errno.EEXIST: in_the_way, errno.ENOTDIR: in_the_way,
+              errno.ENOENT: "a place where no file or folder can be made, or one that was removed meanwhile"}
+    cause = f"; likely cause: {causes[error.errno]}" if error.errno in causes else ""
+    return " ".join(f"{error.filename or 'the system'}: {error.strerror or error}{cause}".split())
 
 
 def _how_to_resume(args) -> str:

@@ -119,8 +119,9 @@ class PyramidCodec:
         return self.encode_mel(self.log_mel(waveform))
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """`(T, Q)` codes -> `(T * 1280,)` samples; Griffin-Lim finds a phase that fits the decoded log-mel."""
-        return griffin_lim(self.decode_mel(codes), iterations=self.griffin_lim_iterations)
+        """`(T, Q)` codes, T >= 0 -> `(T * 1280,)` samples; Griffin-Lim finds a phase that fits the decoded log-mel."""
+        log_mel = self.decode_mel(codes)  # (4 * T, 80)
+        return griffin_lim(log_mel, iterations=self.griffin_lim_iterations) if len(log_mel) else torch.zeros(0)
 
     def usage(self, codes: torch.Tensor) -> list[float]:
         """Effective number of entries in use, for each codebook, over `codes` `(T, Q)`; see `usage_perplexity`."""

@@ -193,9 +193,10 @@ class Ear(nn.Module):
         return heard.confidence >= float(self.threshold)
 
     def save(self, folder: str | Path) -> None:
-        """Write `ear.safetensors` and `ear.json` into `folder`."""
+        """Write `ear.safetensors` and then `ear.json`, which says that the weights are whole, into `folder`."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "ear.json").unlink(missing_ok=True)
         save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / "ear.safetensors")
         (folder / "ear.json").write_text(json.dumps({"words": self.words, "config": asdict(self.config)}, indent=1) + "\n")
 

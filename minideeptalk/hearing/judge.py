@@ -100,9 +100,10 @@ class Judge(nn.Module):
         return texts
 
     def save(self, folder: str | Path) -> None:
-        """Write `judge.safetensors` and `judge.json` into `folder`."""
+        """Write `judge.safetensors` and then `judge.json`, which says that the weights are whole, into `folder`."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "judge.json").unlink(missing_ok=True)
         save_file({name: tensor.contiguous() for name, tensor in self.state_dict().items()}, folder / "judge.safetensors")
         (folder / "judge.json").write_text(json.dumps({"config": asdict(self.config)}, indent=1) + "\n")
 

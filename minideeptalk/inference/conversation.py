@@ -14,8 +14,11 @@ from minideeptalk.inference.decoding import Answer, SpokenDecoder, answer_in_tex
 from minideeptalk.inference.memory import Memory
 from minideeptalk.inference.parallel import ParallelDecoder
 from minideeptalk.inference.sampling import Sampling
-from minideeptalk.model import DeepTalkModel
+from minideeptalk.model import AudioToken, DeepTalkModel
 from minideeptalk.tasks import IGNORE, Example, ExampleBuilder
+
+ALOUD = (AudioToken.ANSWER, AudioToken.MIRROR, AudioToken.SAY_NEUTRAL, AudioToken.SAY_HAPPY, AudioToken.SAY_SAD, AudioToken.SAY_ANGRY)
+"""The triggers that ask for a spoken answer; after all others (TRANSCRIBE, NAME_STYLE, PAD) the answer is written."""
 
 
 class Conversation:
@@ -38,7 +41,7 @@ class Conversation:
     def ask(self, prompt: Example) -> Answer:
         """One more turn."""
         asked = after_a_turn(prompt, self.builder) if self.turns else prompt
-        aloud = prompt.codes is not None and int(prompt.codes[-1, 0]) != self.builder.silence
+        aloud = prompt.codes is not None and int(prompt.codes[-1, 0]) - self.builder.config.codebook_size in ALOUD
         answer = self._aloud(asked) if aloud else answer_in_text(self.model, self.builder, [asked], sampling=self.sampling,
                                                                  memory=self.memory)[0]
         self.turns.append((prompt, answer))

@@ -15,7 +15,7 @@ from minideeptalk.errors import LearnerError
 from minideeptalk.inference.sampling import Sampling
 from minideeptalk.inference.talker import Talker
 from minideeptalk.model import AudioToken
-from minideeptalk.speech.files import read_audio, write_audio
+from minideeptalk.speech.files import check_output, read_audio, write_audio
 
 
 @contextmanager
@@ -24,8 +24,9 @@ def damage_explained(folder: Path):
     try:
         yield
     except (SafetensorError, JSONDecodeError) as error:
-        raise LearnerError(f"readable checkpoints in {folder}", f"{type(error).__name__}: {error}", "a file was cut off or edited",
-                           "delete the damaged part, then `minideeptalk train --resume --out DIR` makes it again") from error
+        mend = ("this run is finished and cannot be mended: train again with another --out" if (folder / "record.json").exists() else
+                "delete the damaged part, then `minideeptalk train --resume --out DIR` makes it again")
+        raise LearnerError(f"readable checkpoints in {folder}", f"{type(error).__name__}: {error}", "a file was cut off or edited", mend) from error
 
 
 def open_talker(folder: Path | str, stage: str = "3-joint", parallel: bool = True) -> Talker:
@@ -66,7 +67,7 @@ def talk(talker: Talker, audio: Path | str | None = None, text: str | None = Non
 def ask(folder: Path | str, audio: Path | str | None = None, text: str | None = None, out: Path | str | None = None,
         sampling: Sampling = Sampling(), mirror: bool = False, stage: str = "3-joint", parallel: bool = True,
         opener: Callable[[Path | str, str, bool], Talker] = open_talker) -> dict:
-    """`talk` to the model of a stage of the run in `folder`; bad audio is told before the model is opened.
+    """`talk` to the model of a stage of the run in `folder`; bad audio and a bad `out` are told before the model is opened.
 
     Args:
         opener: what opens the run, for runs that are not one model (`baselines.talking.open_run`).
@@ -82,8 +83,10 @@ def ask(folder: Path | str, audio: Path | str | None = None, text: str | None = 
                            "leave --mirror away")
     if audio is not None:
         read_audio(audio)
-    if out is not None and Path(out).suffix.lower() not in (".wav", ".flac"):
-        raise LearnerError("a name that ends with .wav or .flac", str(out))
+    if out is not None:
+        check_output(out)
     if (audio is None) == (text is None):
         raise LearnerError("one question: --audio FILE or --text WORDS", "both" if audio else "none")
+    if text is not None and not text.split():
+        raise LearnerError("a question of at least one word", repr(text))
     return talk(opener(folder, stage, parallel), audio, text, out, sampling, mirror)

@@ -15,6 +15,7 @@ import torch
 
 from minideeptalk.codec import PyramidCodec, StreamingDecoder
 from minideeptalk.config import SAMPLE_RATE
+from minideeptalk.errors import LearnerError
 from minideeptalk.hearing.ear import Ear, Heard
 from minideeptalk.inference.decoding import SpokenDecoder, answer_in_text, speak_in_steps
 from minideeptalk.inference.parallel import ParallelDecoder
@@ -76,7 +77,14 @@ class Talker:
         return cls(model, Ear.load(folder / "ear"), PyramidCodec.load(folder / "codec"), parallel=parallel)
 
     def listen(self, waveform: torch.Tensor) -> Heard:
-        """What the ear makes of a waveform (N,) at 16 kHz."""
+        """What the ear makes of a waveform (N,) at 16 kHz.
+
+        Raises:
+            LearnerError: for another shape.
+        """
+        if waveform.ndim != 1:
+            raise LearnerError("a waveform of shape (N,)", f"shape {tuple(waveform.shape)}", "torchaudio's shape, (channels, N)",
+                               "pass waveform[0]")
         return self.ear.listen([self.log_mel(waveform)])[0]
 
     def is_understood(self, heard: Heard) -> bool:

@@ -97,6 +97,7 @@ class DeepTalkConfig(PreTrainedConfig):
 
     def _check(self) -> None:
         rules = [
+            (self.layers >= 2, "2 layers or more (layer 0 has no experts)", f"layers {self.layers}"),
             (self.width % (2 * self.heads) == 0, "heads that divide the width into even parts",
              f"width {self.width}, heads {self.heads}"),
             (1 <= self.experts_per_token <= self.experts, "1 <= experts_per_token <= experts",
@@ -122,8 +123,6 @@ class DeepTalkConfig(PreTrainedConfig):
     @classmethod
     def from_size(cls, size: ModelSize, vocab_size: int, ear_width: int, **choices) -> DeepTalkConfig:
         """The config of one size of the dial, with any choice overridden by name."""
-        return cls(
-            vocab_size=vocab_size, ear_width=ear_width, width=size.width, layers=size.layers, heads=size.heads,
-            dense_hidden=size.dense_hidden, experts=size.experts, experts_per_token=size.experts_per_token,
-            expert_hidden=size.expert_hidden, shared_experts=size.shared_experts, **choices,
-        )
+        names = ("width", "layers", "heads", "dense_hidden", "experts", "experts_per_token", "expert_hidden", "shared_experts")
+        sizes = {name: getattr(size, name) for name in names}
+        return cls(**{"vocab_size": vocab_size, "ear_width": ear_width, **sizes, **choices})

@@ -53,8 +53,8 @@ class Recording:
         Raises:
             LearnerError: as `files.read_audio`, and where rate or duration are not what they should be.
         """
-        header = soundfile.info(self.path) if self.path.is_file() else None
-        waveform = read_audio(self.path, LONGEST_SECONDS)  # (N,); it also explains what is wrong with a file
+        waveform = read_audio(self.path, LONGEST_SECONDS)  # (N,); first, since it explains what is wrong with a file
+        header = soundfile.info(self.path)
         if self.sample_rate not in (None, header.samplerate):
             raise LearnerError(f"{self.path.name} at {self.sample_rate} Hz, as its corpus says", f"{header.samplerate} Hz",
                                "somebody converted the files", "fetch the corpus again")
@@ -142,7 +142,8 @@ def folder_of_recordings(folder: str | Path, transcripts: str | Path | None = No
         names: how a file's name without its ending is built, from `{words}` and, if you like, `{speaker}` and other fields.
 
     Raises:
-        LearnerError: for a folder without sounds, a transcript without a sound, or a name that does not fit the pattern.
+        LearnerError: for a folder without sounds, transcripts that are no such JSON, a transcript without a sound, or a name that does
+            not fit the pattern.
 
     Example:
         >>> from minideeptalk.speech.corpora import words_in_name
@@ -164,13 +165,29 @@ def folder_of_recordings(folder: str | Path, transcripts: str | Path | None = No
 def _by_card(folder: Path, card: Path) -> list[Recording]:
     if not card.is_file():
         raise LearnerError("a JSON file with transcripts", f"no file {card}")
-    content = json.loads(card.read_text(encoding="utf-8"))
-    rows = [{"file": file, "words": words} for file, words in content.items()] if isinstance(content, dict) else content
+    rows = _rows(card)
     silent = [row["file"] for row in rows if not (folder / row["file"]).is_file()]
     if silent:
         raise LearnerError(f"a sound for each transcript of {card.name}", f"none for {', '.join(silent[:3])}",
                            "names changed, or some files are missing")
     return [Recording(folder / row["file"], plain_words(row["words"]), str(row.get("speaker", row.get("voice", "")))) for row in rows]
+
+
+def _rows(card: Path) -> list[dict]:
+    """The entries of a file of transcripts, each with `file` and `words`."""
+    try:
+        content = json.loads(card.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise LearnerError(f"JSON in {card}", str(error), "a comma after the last entry, a missing quote, or letters that are not UTF-8",
+                           "mend that place, or check the file: python -m json.tool") from error
+    rows = [{"file": file, "words": words} for file, words in content.items()] if isinstance(content, dict) else content
+    if not isinstance(rows, list):
+        raise LearnerError(f"an object or a list in {card}", json.dumps(rows))
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in ("file", "words")):
+            raise LearnerError(f"text as `file` and `words` of each entry of {card}", f"{json.dumps(row)} as entry {number}",
+                               "a name left out or mistyped, or a number without quotes", 'write {"file": "a.wav", "words": "red cat"}')
+    return rows
 
 
 def words_in_name(stem: str, names: str) -> dict[str, str]:

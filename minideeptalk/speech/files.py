@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -72,17 +73,35 @@ def _to_project_rate(waveform: np.ndarray, rate: int) -> np.ndarray:
     return resample(waveform, rate).numpy()
 
 
+def check_output(path: str | Path) -> None:
+    """Raise a `LearnerError` unless sound can be written to `path`: by its ending, and by what is there already. Makes nothing."""
+    path = Path(path)
+    if path.suffix.lower() not in (".wav", ".flac"):
+        raise LearnerError("a name that ends with .wav or .flac", path.name)
+    if path.is_dir():
+        raise LearnerError("a file for the sound", f"the folder {path}", next_step=f"write {path / 'answer.wav'}")
+    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if nearest != path and not nearest.is_dir():
+        raise LearnerError(f"a folder for {path.name}", f"the file {nearest}", "a file where a folder should be", "give another place")
+    if not os.access(nearest, os.W_OK):
+        raise LearnerError(f"a place where {path.name} can be written", f"{nearest}, which is closed to you", "a missing right",
+                           "give another place")
+
+
 def write_audio(path: str | Path, waveform: np.ndarray, sample_rate: int = SAMPLE_RATE) -> Path:
     """Write a waveform (N,) as 16-bit WAV or FLAC, whichever the name ends with. Values outside [-1, 1] are clipped.
 
     Raises:
-        LearnerError: another ending, or an array that is not one-dimensional.
+        LearnerError: another ending, an array that is not one-dimensional, or a place that cannot be written to.
     """
     path, waveform = Path(path), np.asarray(waveform, dtype=np.float32)
-    if path.suffix.lower() not in (".wav", ".flac"):
-        raise LearnerError("a name that ends with .wav or .flac", path.name)
+    check_output(path)
     if waveform.ndim != 1:
         raise LearnerError("a mono waveform of shape (N,)", f"shape {waveform.shape}", next_step="write waveform[0]")
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.clip(waveform, -1.0, 1.0), sample_rate, subtype="PCM_16")
+    try:
+        soundfile.write(path, np.clip(waveform, -1.0, 1.0), sample_rate, subtype="PCM_16")
+    except soundfile.LibsndfileError as error:
+        raise LearnerError("a place where sound can be written", f"{path} ({error.error_string.rstrip('.')})",
+                           "a full disk or a missing right", "make room, or give another place") from error
     return path

@@ -16,6 +16,7 @@ import torch
 from minideeptalk.errors import LearnerError
 from minideeptalk.experts.recorder import Modality
 from minideeptalk.model import AudioToken, DeepTalkConfig, delay, delays
+from minideeptalk.speech.voices import find_style
 
 IGNORE = -100
 
@@ -77,8 +78,8 @@ class ExampleBuilder:
         return example
 
     def say_prompt(self, words, style: str) -> Example:
-        """A written request to say words in a style, with no answer yet."""
-        return self.text_prompt(["say", *words], AudioToken[f"SAY_{style.upper()}"])
+        """A written request to say words in a style, with no answer yet. Raises `LearnerError` for an unknown style."""
+        return self.text_prompt(["say", *words], AudioToken[f"SAY_{find_style(style).name.upper()}"])
 
     def heard_prompt(self, frames: torch.Tensor, trigger: AudioToken = AudioToken.PAD) -> Example:
         """A spoken question, as the ear's frames (N, ear width), between one step of BOA and one of EOA."""

@@ -72,7 +72,7 @@ class PreferenceRun:
 
     def train(self, preferences: Preferences) -> dict:
         """Stage 4, in place; its checkpoint is written in one move. Returns what `train_stage` does."""
-        progress = self.folder / "progress" / self.stage.name
+        progress = self.folder / "progress" / self.stage.name / f"seed-{self.seed}-of-{self.plan.requests}"  # other pairs begin anew
         result = train_stage(
             self.model, self.stage,
             lambda step: pair_batch(preferences.pairs, self.sampler, self.stage.batch, f"{self.seed}-{self.stage.code}-{step}"),
@@ -82,7 +82,7 @@ class PreferenceRun:
         self.model.save_pretrained(fresh)
         shutil.rmtree(target, ignore_errors=True)
         fresh.rename(target)
-        shutil.rmtree(progress, ignore_errors=True)
+        shutil.rmtree(progress.parent, ignore_errors=True)
         return result
 
     def examine(self, split: str = "test") -> dict:
@@ -112,10 +112,13 @@ def run_dpo(folder: Path | str, plan: PreferencePlan = PLAN, seed: int = 0, prog
 
     Returns:
         The record as a dict; see `PreferenceRun` for the arguments.
+
+    Raises:
+        LearnerError: also where stage 4 was finished with another seed or number of requests.
     """
     folder = Path(folder)
     if (folder / RECORD).is_file() and has_stage(folder, "4-dpo"):
-        return read_record(folder / RECORD)
+        return _finished(folder, plan, seed)
     torch.set_num_threads(1)  # each stage raises it where that is quicker
     run, began = PreferenceRun(folder, plan, seed, progress), time.perf_counter()
     before = run.examine()
@@ -132,6 +135,17 @@ def run_dpo(folder: Path | str, plan: PreferencePlan = PLAN, seed: int = 0, prog
         metrics["extra"] = metrics.get("extra", {}) | {"preference_trials": trials}
     seconds = {"preferences": sampled - began, "stage 4": trained["seconds"]}
     return write_record(run, metrics, trained, seconds | {"evaluation of stage 4": time.perf_counter() - began - sum(seconds.values())})
+
+
+def _finished(folder: Path, plan: PreferencePlan, seed: int) -> dict:
+    """The record of a finished stage 4, if it was made with this seed and number of requests."""
+    record = read_record(folder / RECORD)
+    made = record["config"]["preference"]
+    if (made["seed"], made["plan"]["requests"]) != (seed, plan.requests):
+        raise LearnerError(f"seed {made['seed']} and {made['plan']['requests']} requests, as in {folder / RECORD}",
+                           f"seed {seed} and {plan.requests} requests", "stage 4 of this run is finished, and a run has room for one",
+                           f"for another, move {RECORD} and stages/4-dpo elsewhere")
+    return record
 
 
 def trials_of(folder: Path) -> list[dict]:

@@ -155,14 +155,16 @@ def sample_part(model: DeepTalkModel, sampler: TaskSampler, examiners: Examiners
 
 def make_preferences(model: DeepTalkModel, sampler: TaskSampler, examiners: Examiners, folder: Path, plan: PreferencePlan,
                      seed: int = 0, progress: bool = True) -> Preferences:
-    """Sample and rank, part by part; parts that lie in `folder` are read and not made again."""
+    """Sample and rank, part by part; parts that lie in `folder` are read and not made again, unless they hold more or fewer requests."""
     parts = []
     for number in tqdm(range(-(-plan.requests // plan.part)), desc="preferences", disable=not progress):
         size = min(plan.part, plan.requests - number * plan.part)
         place = Path(folder) / f"part-{number:03d}"
-        if not (place / "pairs.json").exists():
-            save_preferences(sample_part(model, sampler, examiners, replace(plan, part=size), f"{seed}-{number}"), place)
-        parts.append(load_preferences(place))
+        part = load_preferences(place) if (place / "pairs.json").exists() else None
+        if part is None or part.counts["requests"] != size:  # the last part of another plan is shorter
+            part = sample_part(model, sampler, examiners, replace(plan, part=size), f"{seed}-{number}")
+            save_preferences(part, place)
+        parts.append(part)
     usable = sum(part.counts["usable"] for part in parts)
     counts = {name: sum(part.counts[name] for part in parts) for name in ("requests", "takes", "usable", "never right")}
     counts["error"] = sum(part.counts["error"] * part.counts["usable"] for part in parts) / max(1, usable)

@@ -4,6 +4,7 @@ into the frames and codes that the stages read (chapters 02 and 03)."""
 from __future__ import annotations
 
 import random
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -106,16 +107,26 @@ def _train_judge_here(corpora: list[Corpus], config, seed: int, folder: Path) ->
     train_judge(corpora, config, seed).save(folder)
 
 
-def prepare_tools(size: SizeConfig, corpora: dict[str, SplitCorpora], cache: Path, folder: Path, seed: int,
-                  workers: int = 2) -> Tools:
-    """Fit the codec, train ear and judge in processes of their own, then the judge of style; saved in `folder`."""
-    train = corpora["train"]
+def train_ear_and_judge(size: SizeConfig, train: SplitCorpora, folder: Path, seed: int, workers: int = 2) -> None:
+    """Ear and judge, in processes of their own; one that an earlier run finished in `folder` stays as it is."""
     words = tuple(sorted({word for item in train.items for word in item.question}))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(_train_ear_here, train.questions, words, size.ear, seed + 7, folder / "ear"),
-                pool.submit(_train_judge_here, [train.questions, train.replies], size.judge, seed + 101, folder / "judge")]
+    # Ctrl-C ends a worker at once: left to Python, it would raise in the job, and the worker would take the next one
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)) as pool:
+        jobs = []
+        if not (folder / "ear" / "ear.json").exists():  # written last, as judge.json is
+            jobs.append(pool.submit(_train_ear_here, train.questions, words, size.ear, seed + 7, folder / "ear"))
+        if not (folder / "judge" / "judge.json").exists():
+            corpora = [train.questions, train.replies]
+            jobs.append(pool.submit(_train_judge_here, corpora, size.judge, seed + 101, folder / "judge"))
         for job in jobs:
             job.result()
+
+
+def prepare_tools(size: SizeConfig, corpora: dict[str, SplitCorpora], cache: Path, folder: Path, seed: int,
+                  workers: int = 2) -> Tools:
+    """Train ear and judge, fit the codec, then train the judge of style; saved in `folder`. What is whole there is not trained again."""
+    train = corpora["train"]
+    train_ear_and_judge(size, train, folder, seed, workers)
     codec = PyramidCodec.fit(corpus_mels(train.replies), size.codec, seed)
     style_judge = train_style_judge(train.replies, seed=seed + 202)
     ear = Ear.load(folder / "ear")

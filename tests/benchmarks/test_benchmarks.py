@@ -190,3 +190,11 @@ def test_the_command_measures_prints_and_writes(monkeypatch, tmp_path, capsys):
     assert record == json.loads((tmp_path / "bench-experts-nano-1.json").read_text())
     assert [entry["ratio_to_dense"] for entry in record["rows"] if entry["name"] == experts.DENSE] == [1.0]
     assert record["threads"] == 1 and len(record["rows"]) == 7 and experts.PADDED in {entry["name"] for entry in record["rows"]}
+
+
+def test_the_help_says_that_records_go_into_a_folder(capsys):
+    from minideeptalk.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    assert "--out DIR" in (said := capsys.readouterr().out) and "into this folder" in said

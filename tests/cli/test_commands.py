@@ -1,5 +1,6 @@
 """The commands around a run: their help teaches, their errors are one line, and each is one call of the library."""
 
+import errno
 import json
 import os
 import subprocess
@@ -162,6 +163,26 @@ def test_a_file_that_is_no_record_is_explained(command, tmp_path, content):
         (tmp_path / "record.json").write_text(content)
     status, _, err = command("record", "show", tmp_path)
     assert status == 2 and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("error, says", [
+    (FileExistsError(errno.EEXIST, "File exists", "a/x"), "a/x: File exists; likely cause: a file where a folder should be"),
+    (PermissionError(errno.EACCES, "Permission denied", "a/x"), "a/x: Permission denied; likely cause: a missing right"),
+    (OSError(errno.ENOSPC, "No space left on device", "a/x"), "a/x: No space left on device; likely cause: a full disk"),
+    (OSError("no name resolution"), "the system: no name resolution"),
+])
+def test_what_the_system_refuses_is_one_line(command, monkeypatch, error, says):
+    def refused(*_):
+        raise error
+    monkeypatch.setattr("minideeptalk.records.read_record", refused)
+    assert command("record", "show", "x") == (2, "", f"minideeptalk show: {says}\n")
+
+
+def test_a_folder_that_cannot_be_made_is_explained_in_one_line(command, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for words in (("train", "--out", tmp_path / "file" / "x"), ("demo", "--out", tmp_path / "file" / "x"), ("train", "--out", "/proc/x")):
+        status, out, err = command(*words)
+        assert (status, out, err.count("\n")) == (2, "", 1) and f"{words[2]}: " in err and "likely cause" in err
 
 
 def test_an_interruption_leaves_with_130(monkeypatch, capsys, tmp_path):

@@ -55,6 +55,27 @@ def test_a_finished_stage_4_is_shown_again_and_not_trained_again(command, quick,
     assert command("dpo", quick, "--quiet", "--json")[1] == first and json.loads(first)["pairs"]["pairs"] == 1
 
 
+@pytest.mark.parametrize("words, got", [(("--seed", 1), "seed 1 and 900 requests"), (("--requests", 50), "seed 0 and 50 requests")])
+def test_a_finished_stage_4_is_not_shown_as_one_of_another_seed_or_number_of_requests(command, quick, words, got):
+    assert command("dpo", quick, "--quiet")[0] == 0
+    status, out, err = command("dpo", quick, "--quiet", *words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "expected seed 0 and 900 requests" in err and got in err and "stages/4-dpo" in err
+
+
+def test_progress_of_other_pairs_is_not_taken_up(quick, monkeypatch):
+    folders = []
+
+    def train_stage(*arguments, progress_folder, **more):
+        folders.append(progress_folder)
+        return {}
+
+    monkeypatch.setattr(dpo_run, "train_stage", train_stage)
+    for seed, requests in ((0, 900), (1, 900), (0, 50)):
+        dpo_run.PreferenceRun(quick, dpo_run.PreferencePlan(requests=requests), seed, progress=False).train(invented_pairs())
+    assert len(set(folders)) == 3
+
+
 def test_a_model_whose_takes_do_not_differ_is_explained(command, quick, monkeypatch):
     monkeypatch.setattr(dpo_run, "make_preferences", lambda *arguments: Preferences([], {"requests": 1, "takes": 6, "usable": 0, "error": 0}))
     status, _, err = command("dpo", quick, "--quiet")

@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from minideeptalk.errors import LearnerError
+from minideeptalk.inference.talk import open_talker
 from minideeptalk.inference.talker import NOT_UNDERSTOOD
 from minideeptalk.speech.files import write_audio
 
@@ -64,6 +67,13 @@ def test_a_stage_that_was_not_trained_is_explained(command, run, question):
     assert status == 2 and "stages/4-dpo" in err and err.count("\n") == 1
 
 
+def test_a_waveform_in_the_shape_of_torchaudio_is_explained(run):
+    talker = open_talker(run)
+    for hear in (talker.listen, talker.answer):
+        with pytest.raises(LearnerError, match=r"shape \(N,\), got shape \(1, 16000\).*pass waveform\[0\]"):
+            hear(torch.zeros(1, 16_000))
+
+
 def test_a_typed_question_is_answered_in_text(command, run):
     status, out, _ = command("talk", run, "--text", "what is forty two plus seven", "--json")
     assert status == 0 and json.loads(out)["audio"] is None
@@ -104,6 +114,7 @@ def test_a_broken_checkpoint_is_named(command, run, question, damaged):
 
 
 @pytest.mark.parametrize("words, says", [
+    (("--text", ""), "at least one word"), (("--text", "  "), "at least one word"),
     ((), "one question"), (("--audio", "QUESTION", "--text", "hat"), "one question"), (("--text", "what is a spaceship"), "spaceship"),
     (("--text", "hat", "--out", "a.wav"), "typed"), (("--text", "hat", "--mirror"), "typed"), (("--audio", "QUESTION", "--out", "a.mp3"), ".wav or .flac"),
     (("--audio", "QUESTION", "--temperature", "-1"), "temperature"), (("--audio", "QUESTION", "--temperature", "warm"), "invalid float"),
@@ -111,6 +122,18 @@ def test_a_broken_checkpoint_is_named(command, run, question, damaged):
 def test_a_command_that_cannot_be_meant_is_explained(command, run, question, words, says):
     status, _, err = command("talk", run, *(question if word == "QUESTION" else word for word in words))
     assert status == 2 and says in err and err.count("\n") == 1
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_model_is_opened(command, tmp_path, question):
+    (tmp_path / "file").write_text("in the way")
+    status, out, err = command("talk", tmp_path / "no run", "--audio", question, "--out", tmp_path / "file" / "x.wav")
+    assert (status, out, err.count("\n")) == (2, "", 1) and "a file where a folder should be" in err
+
+
+def test_a_full_disk_is_explained_in_one_line(command, run, question, tmp_path):
+    (tmp_path / "x.wav").symlink_to("/dev/full")
+    status, out, err = command("talk", run, "--audio", question, "--out", tmp_path / "x.wav")
+    assert (status, out, err.count("\n")) == (2, "", 1) and "x.wav" in err and "a full disk" in err
 
 
 def test_a_folder_without_a_run_is_explained(command, tmp_path, question):

@@ -127,6 +127,12 @@ def test_a_flushed_stream_is_empty_and_starts_afresh(codec, mels):
     assert torch.equal(first, torch.cat([stream.push(codes), stream.flush()]))
 
 
+def test_no_codes_are_no_sound(codec):
+    assert codec.decode(torch.zeros(0, 7, dtype=torch.int64)).shape == (0,)
+    with pytest.raises(LearnerError):
+        codec.decode(torch.zeros(0, 3, dtype=torch.int64))
+
+
 def test_a_saved_codec_comes_back_equal(codec, mels, tmp_path):
     codec.save(tmp_path)
     loaded = PyramidCodec.load(tmp_path)

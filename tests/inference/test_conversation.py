@@ -71,3 +71,12 @@ def test_each_conversation_has_a_memory_of_its_own(tiny):
     one, two = Conversation(model, builder), Conversation(model, builder)
     one.ask(turns(builder, tiny)[0])
     assert same(two.ask(turns(builder, tiny)[1]), Conversation(model, builder).ask(turns(builder, tiny)[1]))
+
+
+@pytest.mark.parametrize("trigger", list(AudioToken), ids=lambda trigger: trigger.name)
+def test_the_trigger_alone_says_whether_the_answer_is_spoken(tiny, trigger):
+    """A transcript and the name of a style are written, though their prompts have a trigger too."""
+    builder = tiny.builder()
+    talk = Conversation(tiny.model(), builder)
+    spoken = trigger.name.startswith("SAY_") or trigger.name in ("ANSWER", "MIRROR")
+    assert (talk.ask(builder.heard_prompt(tiny.frames(3), trigger)).codes is not None) == spoken

@@ -3,10 +3,12 @@
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 from transformers import DynamicCache
 
 from minideeptalk.errors import LearnerError
-from minideeptalk.model import AudioToken, DeepTalkModel
+from minideeptalk.model import AudioToken, DeepTalkConfig, DeepTalkModel
+from minideeptalk.model.checkpoints import load_stage
 from minideeptalk.training.losses import batch_loss
 
 
@@ -39,6 +41,16 @@ def test_a_checkpoint_knows_every_choice_and_holds_no_pickle(tiny, tmp_path):
     assert loaded.mixtures()[0].router.renormalise and loaded.mixtures()[0].router.experts_per_token == 3
 
 
+def test_a_checkpoint_with_a_hole_is_not_filled_with_random_numbers(tiny, tmp_path):
+    place = tmp_path / "stages" / "3-joint"
+    tiny.model().save_pretrained(place)
+    tensors = load_file(place / "model.safetensors")
+    del tensors[next(name for name in tensors if name.endswith("down_proj"))]
+    save_file(tensors, place / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(LearnerError, match="tensors missing"):
+        load_stage(tmp_path, "3-joint")
+
+
 def test_the_same_seed_builds_the_same_model(tiny):
     first, second, third = (tiny.model(seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -47,6 +59,7 @@ def test_the_same_seed_builds_the_same_model(tiny):
 
 @pytest.mark.parametrize("choices, message", [
     ({"heads": 3}, "heads that divide the width into even parts, got width 16, heads 3"),
+    ({"layers": 1}, r"2 layers or more \(layer 0 has no experts\), got layers 1"),
     ({"experts_per_token": 9}, "1 <= experts_per_token <= experts, got 9 of 8"),
     ({"experts_per_token": 0}, "got 0 of 8"),
     ({"layout": "behind"}, "layout out of"), ({"delay": "long"}, "delay out of"), ({"combine": "max"}, "combine out of"),
@@ -56,6 +69,13 @@ def test_the_same_seed_builds_the_same_model(tiny):
 def test_settings_that_contradict_each_other_are_explained(tiny, choices, message):
     with pytest.raises(LearnerError, match=message):
         tiny.config(**choices)
+
+
+def test_a_size_of_the_dial_may_be_overridden_by_name(tiny):
+    size = tiny.size().model
+    config = DeepTalkConfig.from_size(size, 40, 6, experts=8, layers=2, layout="ahead")
+    assert (config.experts, config.layers, config.layout) == (8, 2, "ahead")
+    assert (config.vocab_size, config.ear_width, config.width, config.expert_hidden) == (40, 6, size.width, size.expert_hidden)
 
 
 def test_the_loop_takes_any_width_of_expert(tiny):

@@ -75,6 +75,13 @@ def test_a_missing_file_is_explained(tmp_path):
         Recording(tmp_path / "none.wav", "a").waveform()
 
 
+def test_a_file_that_is_no_sound_is_explained(tmp_path):
+    for content in (b"", b"these are words, not sound"):
+        (tmp_path / "a.wav").write_bytes(content)
+        with pytest.raises(LearnerError, match="a.wav"):
+            Recording(tmp_path / "a.wav", "a").waveform()
+
+
 # ---- words -------------------------------------------------------------------------------------------------------------
 
 
@@ -118,6 +125,28 @@ def test_a_folder_with_transcripts(tmp_path, card):
     (tmp_path / "transcripts.json").write_text(json.dumps(card))
     (clip,) = folder_of_recordings(tmp_path)
     assert (clip.path.name, clip.words) == ("a.wav", "red cat") and clip.speaker == ("amy" if isinstance(card, list) else "")
+
+
+@pytest.mark.parametrize("text, explanation", [
+    ('{"a.wav": "red",}', r"JSON in .*transcripts\.json.*line 1 column 17.*a comma after the last entry"),
+    ('[{"file": "a.wav", "words": "red"}, {"file": "a.wav"}]', r'`words`.*transcripts\.json, got \{"file": "a.wav"\} as entry 2'),
+    ('[{"words": "red"}]', r'`file`.*got \{"words": "red"\} as entry 1'),
+    ('{"a.wav": 7}', r'text as .*got \{"file": "a.wav", "words": 7\} as entry 1.*a number without quotes'),
+    ('["a.wav"]', r'got "a.wav" as entry 1'),
+    ("7", r"an object or a list in .*transcripts\.json, got 7"),
+])
+def test_transcripts_with_a_mistake_are_explained(tmp_path, text, explanation):
+    tone(tmp_path / "a.wav")
+    (tmp_path / "transcripts.json").write_text(text)
+    with pytest.raises(LearnerError, match=explanation):
+        folder_of_recordings(tmp_path)
+
+
+def test_transcripts_in_another_encoding_are_explained(tmp_path):
+    tone(tmp_path / "a.wav")
+    (tmp_path / "transcripts.json").write_bytes('{"a.wav": "caf\u00e9"}'.encode("latin-1"))
+    with pytest.raises(LearnerError, match="letters that are not UTF-8"):
+        folder_of_recordings(tmp_path)
 
 
 def test_the_shipped_clips_are_such_a_folder():

@@ -6,7 +6,7 @@ import soundfile
 
 from minideeptalk.errors import LearnerError
 from minideeptalk.speech.features import pitch
-from minideeptalk.speech.files import read_audio, write_audio
+from minideeptalk.speech.files import check_output, read_audio, write_audio
 
 
 def tone(rate=16_000, seconds=1.0, hz=200.0, level=0.3):
@@ -85,3 +85,24 @@ def test_writing_explains_what_it_cannot_write(tmp_path):
         write_audio(tmp_path / "a.mp3", tone())
     with pytest.raises(LearnerError, match=r"shape \(N,\)"):
         write_audio(tmp_path / "a.wav", np.zeros((2, 100)))
+
+
+def test_a_place_without_room_is_explained(tmp_path):
+    (tmp_path / "a.wav").symlink_to("/dev/full")
+    check_output(tmp_path / "a.wav")  # nothing shows before something is written
+    with pytest.raises(LearnerError, match=r"a place where sound can be written.*a\.wav .*a full disk or a missing right"):
+        write_audio(tmp_path / "a.wav", tone())
+
+
+def test_a_place_that_cannot_be_is_told_beforehand_and_nothing_is_made(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "b.wav").mkdir()
+    for place, explanation in (("file/a.wav", "a file where a folder should be"), ("file/new/a.wav", "a file where a folder should be"),
+                               ("b.wav", "the folder .*answer.wav"), ("a.mp3", "ends with")):
+        with pytest.raises(LearnerError, match=explanation):
+            check_output(tmp_path / place)
+    check_output(tmp_path / "new" / "a.wav")
+    monkeypatch.setattr("os.access", lambda *_: False)  # whoever runs the tests may have every right
+    with pytest.raises(LearnerError, match="a missing right"):
+        check_output(tmp_path / "new" / "a.wav")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.wav", "file"]

@@ -136,6 +136,11 @@ def test_a_heard_question_stands_between_boa_and_eoa_and_its_task_on_the_last_st
     assert kinds == ["TEXT_PROMPT", *["AUDIO_PROMPT"] * 5, "TEXT_PROMPT"]
 
 
+def test_a_style_that_cannot_be_spoken_is_explained_with_those_that_can(tiny):
+    with pytest.raises(LearnerError, match="a style out of neutral, happy, sad, angry, got 'excited'"):
+        tiny.builder().say_prompt(["red"], "excited")
+
+
 def test_a_written_chat_has_no_codec_row_at_all(tiny):
     example = tiny.builder().chat(("say", "red"), ("red",))
     assert example.codes is None and example.code_target is None and example.frames is None and example.elapsed is None

@@ -134,6 +134,10 @@ def test_parts_that_were_made_are_read_and_not_made_again(tiny, tmp_path, monkey
     (tmp_path / "part-001" / "pairs.json").unlink()  # as an interruption leaves a part
     again = make_preferences(None, None, None, tmp_path, PreferencePlan(requests=5, part=2), seed=3, progress=False)
     assert made[3:] == [("3-1", 2)] and len(again.pairs) == 3
+    fewer = make_preferences(None, None, None, tmp_path, PreferencePlan(requests=3, part=2), seed=3, progress=False)
+    assert made[4:] == [("3-1", 1)] and fewer.counts["requests"] == 3  # a whole part is of use to another plan, a part of it is not
+    more = make_preferences(None, None, None, tmp_path, PreferencePlan(requests=6, part=2), seed=3, progress=False)
+    assert made[5:] == [("3-1", 2), ("3-2", 2)] and more.counts["requests"] == 6
 
 
 def test_what_was_saved_comes_back(tmp_path):

@@ -57,10 +57,6 @@ def _pair_ties(function):
     expect(pair == (1, 0), f"Of equal takes the first counts, so that everybody makes the same pairs: (1, 0) of [2, 0, 1, 0, 2], yours is {pair}.")
 
 
-def _pair_of_the_wrong(errors):
-    return None if not errors or min(errors) == max(errors) else (errors.index(min(errors)), errors.index(max(errors)))
-
-
 def _pair_most_wins(errors):
     pair = pair_of(errors)
     return None if pair is None else pair[::-1]
@@ -370,7 +366,7 @@ EXERCISES = (
     Exercise("11-1", "which take wins", 1, 10, 1, "min, max, index", pair_of,
              (_pair_shape, _pair_fewest, _pair_most, _pair_none, _pair_few, _pair_ties, _pair_right),
              (Mutant("most errors win", _pair_most_wins, "fewest"),
-              Mutant("a wrong take wins", _pair_of_the_wrong, "should not become likelier"),
+              Mutant("a wrong take wins", lambda errors: _pair_always(errors) if len(set(errors)) > 1 else None, "should not become likelier"),
               Mutant("against the next best", _pair_next_best, "most"),
               Mutant("a pair from equal takes", _pair_always, "nothing to learn"),
               Mutant("the last of equal takes", _pair_last, "the first counts"))),

@@ -73,21 +73,9 @@ def _remember_at_start(buffer, length, new):
     return buffer, end
 
 
-def _remember_doubles(buffer, length, new):
-    if length + new.shape[2] <= 2 * buffer.shape[2]:
-        return remember(buffer, length, new)
-    return torch.cat([buffer, buffer], dim=2), length + new.shape[2]
-
-
 def _remember_forgets(buffer, length, new):
     if length + new.shape[2] > buffer.shape[2]:
         buffer = buffer.new_zeros(*buffer.shape[:2], 2 * buffer.shape[2], buffer.shape[3])
-    return remember(buffer, length, new)
-
-
-def _remember_just_enough(buffer, length, new):
-    if length + new.shape[2] > buffer.shape[2]:
-        return _remember_cat(buffer, length, new)
     return remember(buffer, length, new)
 
 
@@ -383,8 +371,8 @@ EXERCISES = (
              (Mutant("copies everything at every step", _remember_cat, "yet everything was copied"),
               Mutant("writes over the past", _remember_at_start, "come *after*"),
               Mutant("grows and forgets", _remember_forgets, "lost the past"),
-              Mutant("grows by just enough", _remember_just_enough, "Double it"),
-              Mutant("only ever doubles", _remember_doubles, "not enough here"))),
+              Mutant("grows by just enough", lambda buffer, length, new: (_remember_cat if length + new.shape[2] > buffer.shape[2] else remember)(buffer, length, new), "Double it"),
+              Mutant("only ever doubles", lambda buffer, length, new: remember(buffer, length, new) if length + new.shape[2] <= 2 * buffer.shape[2] else (torch.cat([buffer] * 2, dim=2), length + new.shape[2]), "not enough here"))),
     Exercise("12-2", "a cross-fade", 2, 15, 2, "slices, weights", cross_fade,
              (_fade_shape, _fade_same, _fade_gradual, _fade_none),
              (Mutant("adds both", _fade_adds, "sum to one"),
