@@ -100,7 +100,7 @@ Table(("skill", "example", "spoken", "covered", "a guess is right", "stands for"
 # A second line runs through the table. While the model learns to speak, which we call **after-training**, the paper goes on showing it
 # some text. In our recipe
 # that text holds the **covered** skills and no others. So there are two questions, and chapter 10 answers them apart: how
-# much is lost of what is rehearsed, and how much of what nobody mentions again? The facts are the hardest case. They follow no rule, so
+# much is lost of what is rehearsed, and how much of what is never written again? The facts are the hardest case. They follow no rule, so
 # once gone they cannot be worked out.
 #
 # ## Splits, and why a random one would lie

@@ -197,7 +197,4 @@ def measure_one_row(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: 
 
 ONE_ROW = _arm("one-row", "the speaking row finds its own words: no batch-parallel decoding", measure=measure_one_row)
 
-RATES_UNTRIED = replace(ALIGNED, name="rates-untried", rates_of="rates-untried", changes="the learning rates of the recipe, whatever the trials say",
-                        declared=("trials of the learning rate: none, which is the point",))
-
-ABLATIONS = (*formulas(), UNIMODAL, *counts(), *stage_changes(), *layouts(), ONE_ROW, RATES_UNTRIED)
+ABLATIONS = (*formulas(), UNIMODAL, *counts(), *stage_changes(), *layouts(), ONE_ROW)

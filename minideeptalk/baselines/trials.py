@@ -1,6 +1,6 @@
 """Trials of the learning rate: the same few for every arm, judged on the validation split and on covered text alone.
 
-Whoever adapts a published model has no text of the families that after-training never mentions, so no trial may look at them.
+Whoever adapts a published model has no text of the uncovered families, so no trial may look at them.
 """
 
 from __future__ import annotations

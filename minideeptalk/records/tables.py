@@ -38,7 +38,7 @@ def markdown(record: Mapping) -> str:
     lines += [f"| {row.name} | {row.show(row.value)} | {row.show(row.chance)} | {row.show(row.ceiling)} |" for row in abilities(record)]
     drop, device = record["metrics"]["relative_text_drop"], record["device"]
     lines += [f"| lost of the text skills that after-training covers | {percent(drop['covered'])} | - | - |",
-              f"| lost of those that it never mentions | {percent(drop['uncovered'])} | - | - |", "",
+              f"| lost of those whose written text it never repeats | {percent(drop['uncovered'])} | - | - |", "",
               (f"Arm `{record['arm']}`, size `{record['size']}`, seed {record['seed']}: {record['seconds'] / 60:.1f} minutes on "
                f"{device['name']}, {device['threads']} threads; {record['date'][:10]}, commit `{(record['commit'] or 'none')[:10]}`.")]
     return "\n".join(lines)

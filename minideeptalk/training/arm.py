@@ -44,7 +44,7 @@ class Arm:
         finish: called with the trained model and the text model of stage 0 after the last stage; changes the former in place.
         measure: what takes the place of `run.measure`, with the same arguments and result: answers not made by one model.
         rates_of: the arm whose trials decide the learning rates of this one too: who changes only which experts are chosen, or one thing
-            in an ablation, is compared at equal rates. Its own name: nothing is tried.
+            in an ablation, is compared at equal rates.
         declared: what could not be made equal to the other arms, and why; goes into the record's budget.
     """
 

@@ -122,7 +122,7 @@ def _forgotten_sentence(record: Mapping) -> str:
     if drop["all"] is None:
         return "How much text ability was lost was not measured in this run."
     parts = [f"{percent(drop[name])} of the skills {words}" for name, words in
-             (("covered", "that after-training practises"), ("uncovered", "that it never mentions")) if drop[name] is not None]
+             (("covered", "that after-training practises"), ("uncovered", "whose text it never repeats")) if drop[name] is not None]
     sentence = f"Learning to speak took {percent(drop['all'])} of the text ability on average: {join_words(parts)}. "
     lost = drop.get("by_family") or {}
     if lost:

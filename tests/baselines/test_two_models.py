@@ -13,6 +13,7 @@ from minideeptalk.baselines.cascade import CASCADE, Cascade, Transcripts, with_s
 from minideeptalk.baselines.experts_apart import EXPERTS_APART, groups
 from minideeptalk.baselines.modular import (
     MODULAR,
+    ThinkAndSpeak,
     ThinkerTalker,
     Unmarked,
     as_written,
@@ -88,6 +89,16 @@ def test_the_modular_adapter_learns_to_hear_and_all_that_learns_is_counted(tiny,
     assert run._trainable(model, MODULAR.stages(tiny.size()), made.parts.budget) >= made.parts.budget["3"]["trainable"]
     before = load_stage(tmp_path, "0-pretrain").adapter.state_dict()
     assert not any(torch.equal(value, before[name]) for name, value in model.adapter.state_dict().items())
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_the_sound_teaches_the_adapter_only_where_the_modules_are_joined(tiny, joined):
+    model, builder = with_talker(tiny.model(), None), tiny.builder()
+    torch.nn.init.normal_(model.talker.adapter.proj.weight)  # it begins at zero and would let no gradient through
+    loss = ThinkAndSpeak(builder.end, joined)
+    loss(model, tiny.batch(builder)).audio.mean().backward()
+    gradients = [weight.grad for weight in model.adapter.parameters()]
+    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients) if joined else gradients == [None] * len(gradients)
 
 
 def test_two_models_count_what_both_use_and_load_is_that_of_the_text_model(tiny):
