@@ -248,7 +248,8 @@ print("the same length, given out in pieces of", *pieces, "samples")
 # ## What it can do
 #
 # A few clips prove nothing. Training ended with an examination, and its results are in a **run record** that is part of the book. Every number
-# below is read from it. Beside each stands what guessing would score, and where it can be told, the best that was possible.
+# below is read from it. Beside each stands what guessing would score, and where it can be told, the best that was possible. (The library has
+# three sizes, `nano`, `mini` and `base`. What this book runs is `nano`.)
 
 # %%
 from IPython.display import HTML

@@ -277,7 +277,8 @@ Table(("arm", "declared"), [(arm, "; ".join(said).replace("`", "")) for arm, sai
 # and were judged on the validation split by what they understood, what they said clearly, and what they kept of the *covered* text. The uncovered
 # skills stayed out of sight, since whoever adapts a published model has no text of them. The best rate on average was taken. Arms that differ only in
 # which experts are chosen, and ablations, tried none and run at the rate of the recipe: who changes one thing should change no other. That
-# rate suits the recipe best, so in such a comparison it can only help the recipe.
+# rate suits the recipe best, so in such a comparison it can only help the recipe. And a rule that cannot see the uncovered skills may take a rate that
+# forgets more of them: that is the price of not looking.
 
 # %%
 rows = []
