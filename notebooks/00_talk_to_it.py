@@ -19,7 +19,7 @@
 #
 # ![A speech bubble with a sound wave and the words: cup red mia horse which color. An arrow leads to a second bubble with a sound wave and the word: red. The miniature answers in text and in sound.](../book/_static/00-talk.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/00_talk_to_it.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/00_talk_to_it.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -58,14 +59,14 @@ chapter.diagram()
 #
 # | part of the picture | you build it in chapter |
 # | --- | --- |
-# | text skills, tokenizer | [01 A world small enough to know](01_world) |
-# | codec | [02 Sound to codes and back](02_sound_to_codes) |
-# | ear, adapter | [03 Hearing](03_hearing) |
-# | router, experts, shared expert | [04 A mixture of experts](04_mixture_of_experts) |
-# | text pretraining | [05 A text model that has something to lose](05_text_model) |
-# | two streams, heads | [06 Two streams at once](06_two_streams) |
-# | stages of training | [07 Alignment](07_load), [08 Choosing the speakers](08_selection), [09 One modality at a time](09_freezing), [10 Together](10_together), [11 Preference](11_preference) |
-# | all of it, running | [12 Real time](12_real_time), [13 What the words do not say](13_speaking_style), [14 Does it hold?](14_does_it_hold), [15 Out of the toy](15_out_of_the_toy) |
+# | text skills, tokenizer | [01 A world small enough to know](01_world.ipynb) |
+# | codec | [02 Sound to codes and back](02_sound_to_codes.ipynb) |
+# | ear, adapter | [03 Hearing](03_hearing.ipynb) |
+# | router, experts, shared expert | [04 A mixture of experts](04_mixture_of_experts.ipynb) |
+# | text pretraining | [05 A text model that has something to lose](05_text_model.ipynb) |
+# | two streams, heads | [06 Two streams at once](06_two_streams.ipynb) |
+# | stages of training | [07 Alignment](07_load.ipynb), [08 Choosing the speakers](08_selection.ipynb), [09 One modality at a time](09_freezing.ipynb), [10 Together](10_together.ipynb), [11 Preference](11_preference.ipynb) |
+# | all of it, running | [12 Real time](12_real_time.ipynb), [13 What the words do not say](13_speaking_style.ipynb), [14 Does it hold?](14_does_it_hold.ipynb), [15 Out of the toy](15_out_of_the_toy.ipynb) |
 #
 # ## Hear it first
 #
@@ -581,7 +582,7 @@ print("- Hearing, prompt, steps and codec, called by hand, gave the library's ow
 # - Xie and Wu (2024), [Mini-Omni: Language Models Can Hear, Talk While Thinking in Streaming](https://arxiv.org/abs/2408.16725): text and sound in parallel.
 # - Défossez et al. (2024), [Moshi: a speech-text foundation model for real-time dialogue](https://arxiv.org/abs/2410.00037): another way to do it, at scale.
 #
-# Next: [chapter 01, a world small enough to know](01_world).
+# Next: [chapter 01, a world small enough to know](01_world.ipynb).
 
 # %%
 chapter.footer()

@@ -19,7 +19,7 @@
 #
 # ![Ten text skills on cards. Five are also spoken: add, lookup, repeat, reverse, compare. Five are text only: sort, facts, grammar, story, count. Add, lookup and repeat are marked as covered: only their text is repeated in after-training.](../book/_static/01-world.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/01_world.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/01_world.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -698,7 +699,7 @@ print(f"- Of {len(FAMILIES)} skills, after-training repeats the text of {', '.jo
 # - Mostafazadeh et al. (2016), [A Corpus and Evaluation Framework for Deeper Understanding of Commonsense Stories](https://arxiv.org/abs/1604.01696):
 #   the right and the wrong ending.
 #
-# Next: [chapter 02, sound to codes and back](02_sound_to_codes).
+# Next: [chapter 02, sound to codes and back](02_sound_to_codes.ipynb).
 
 # %%
 chapter.footer()

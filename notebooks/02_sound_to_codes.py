@@ -18,7 +18,7 @@
 #
 # ![A voice becomes a picture of four frames, each a column of 80 numbers. The picture becomes seven codes in three rows: one code for all four frames, one for each half, one for each frame. Adding up the seven entries gives a picture again, and the picture a sound.](../book/_static/02-codec.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/02_sound_to_codes.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/02_sound_to_codes.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -28,7 +28,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -897,7 +898,7 @@ print(f"- Voices it never heard leave {others:.1f} dB, the assistant's {own:.1f}
 # - Griffin and Lim (1984), [Signal Estimation from Modified Short-Time Fourier Transform](https://doi.org/10.1109/TASSP.1984.1164317): the way back.
 # - Arthur and Vassilvitskii (2007), [k-means++: The Advantages of Careful Seeding](https://dl.acm.org/doi/10.5555/1283383.1283494): the careful start.
 #
-# Next: [chapter 03, hearing](03_hearing).
+# Next: [chapter 03, hearing](03_hearing.ipynb).
 
 # %%
 chapter.footer()

@@ -19,7 +19,7 @@
 #
 # ![A sound wave with the words say, red and cat above it. Below, for every frame the likeliest label: mostly blank, and one or two frames for each word. The frames of a word are averaged to one vector, and three vectors go through the adapter to the language model. A judge, who shares nothing with the ear, stands apart.](../book/_static/03-hearing.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/03_hearing.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/03_hearing.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -251,7 +252,7 @@ def my_compress(states, path):
 # How loud should that be? The language model is used to the loudness of its words. Left alone, the vectors become hundreds of times
 # louder, and what its layers add to so loud a vector hardly changes it. In stage 1 the model is frozen, so it cannot turn them down.
 # So the level is chosen such that a heard word is about five times as loud as a written one. The number below looks smaller, less than
-# one word, because the same vector will stand in seven rows of a step (chapter 06), and the seven add up. [Chapter 13](13_speaking_style) measures the loudness with and without.
+# one word, because the same vector will stand in seven rows of a step (chapter 06), and the seven add up. [Chapter 13](13_speaking_style.ipynb) measures the loudness with and without.
 
 # %%
 def loudness(vectors):
@@ -916,7 +917,7 @@ print(f"  the judge wrote “{rows[1][2]}”.")
 # - Carlini and Wagner (2018), [Audio Adversarial Examples](https://arxiv.org/abs/1801.01944): the attack, on a large recogniser.
 # - Lee et al. (2018), [A Simple Unified Framework for Detecting Out-of-Distribution Samples](https://arxiv.org/abs/1807.03888): the confidence.
 #
-# Next: [chapter 04, a mixture of experts](04_mixture_of_experts).
+# Next: [chapter 04, a mixture of experts](04_mixture_of_experts.ipynb).
 
 # %%
 chapter.footer()

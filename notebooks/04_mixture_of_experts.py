@@ -19,7 +19,7 @@
 #
 # ![Six tokens pass a router. Each goes to two of four experts, and every token also passes the shared expert; the answers are added.](../book/_static/04-router.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/04_mixture_of_experts.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/04_mixture_of_experts.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -664,7 +665,7 @@ print(f"- Loop and grouped path agree; at {counts[-1]} tokens the loop took {rat
 # - Shazeer et al. (2017), [Outrageously Large Neural Networks](https://arxiv.org/abs/1701.06538): where it began for language.
 # - Shazeer (2020), [GLU Variants Improve Transformer](https://arxiv.org/abs/2002.05202): SwiGLU.
 #
-# Next: [chapter 05, a text model that has something to lose](05_text_model).
+# Next: [chapter 05, a text model that has something to lose](05_text_model.ipynb).
 
 # %%
 chapter.footer()

@@ -18,7 +18,7 @@
 #
 # ![The model reads the steps user, say, red, cat, assistant, red, cat. Over the question nobody asks for a guess. From the step assistant on it must give the next word: red, cat, end. The loss is taken on those three alone.](../book/_static/05-answers.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/05_text_model.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/05_text_model.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -28,7 +28,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -880,7 +881,7 @@ print("  of the others: what there was to lose, and what was lost.")
 #   teacher forcing.
 # - Wilson (1927), [Probable Inference, the Law of Succession, and Statistical Inference](https://doi.org/10.1080/01621459.1927.10502953): the interval of exercise 05-4.
 #
-# Next: [chapter 06, two streams at once](06_two_streams).
+# Next: [chapter 06, two streams at once](06_two_streams.ipynb).
 
 # %%
 chapter.footer()

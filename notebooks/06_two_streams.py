@@ -19,7 +19,7 @@
 #
 # ![Eight rows of one step, the word leo and seven codes, are averaged into one vector. The language model reads it, and eight heads give the next step: a word and seven codes.](../book/_static/06-streams.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/06_two_streams.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/06_two_streams.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -324,7 +325,7 @@ first = next(iter(masks))
 figure = go.Figure(go.Heatmap(z=masks[first], y=ROWS, zmin=0, zmax=1, xgap=2, ygap=2, showscale=False, hoverinfo="skip",
                               colorscale=[(0, "#b4bdc6"), (0.5, "#b4bdc6"), (0.5, VERMILLION), (1, VERMILLION)]))
 choices = [dict(label=name, method="restyle", args=[{"z": [mask]}]) for name, mask in masks.items()]
-figure.update_layout(sliders=[dict(active=0, steps=choices, currentvalue=dict(prefix=""), pad=dict(t=50))])
+figure.update_layout(sliders=[dict(active=0, steps=choices, currentvalue=dict(prefix="layout and delay: "), pad=dict(t=50))])
 figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
 figure.update_xaxes(title="step, from the prompt's first", dtick=2, showgrid=False, zeroline=False)
 counts = ", ".join(f"{name} {sum(map(sum, mask))} cells in {len(mask[0])} steps" for name, mask in masks.items())
@@ -878,7 +879,7 @@ print("- Delay, layouts, vectors, losses and decoding equal the library's.")
 # - Siuzdak, Grötschla and Lanzendörfer (2024), [SNAC: Multi-Scale Neural Audio Codec](https://arxiv.org/abs/2410.14411): the pyramid of codes.
 # - Su et al. (2021), [RoFormer: Enhanced Transformer with Rotary Position Embedding](https://arxiv.org/abs/2104.09864): the positions that here count words.
 #
-# Next: [chapter 07, alignment, and the load of each expert](07_load).
+# Next: [chapter 07, alignment, and the load of each expert](07_load.ipynb).
 
 # %%
 chapter.footer()

@@ -19,7 +19,7 @@
 #
 # ![Text tokens and sound tokens pass the same router and the same experts. For each expert a bar upwards counts how often text asked it and a bar downwards how often sound did. Two experts with long bars down and short bars up are framed.](../book/_static/07-load.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/07_load.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/07_load.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -705,7 +706,7 @@ print(f"  counting answers only, {my_distance(*policies[POLICIES[2]]).mean():.2f
 # - Muennighoff et al. (2024), [OLMoE](https://arxiv.org/abs/2409.02060): domain and vocabulary specialisation of experts,
 #   measured by load.
 #
-# Next: [chapter 08, choosing the speakers](08_selection).
+# Next: [chapter 08, choosing the speakers](08_selection.ipynb).
 
 # %%
 chapter.footer()

@@ -19,7 +19,7 @@
 #
 # ![Experts as points, text load to the right and audio load upwards. A curved dashed line, audio load times one minus text load, separates three squares with much sound and little text, which will speak, from nine circles that stay with text. A point with much sound and much text stays with text.](../book/_static/08-selection.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/08_selection.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/08_selection.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -394,7 +395,7 @@ for number, name in enumerate([*named, "random, six draws"]):
     colour = "#767676" if name.startswith("random") else (VERMILLION, BLUE, GREEN, PURPLE, BLUE, GREEN)[number]
     figure.add_scatter(x=start["x"][number], y=start["y"][number], mode="markers", name=name.replace("_", " "),
                        marker=dict(symbol=MARKERS[number], size=8 if name.startswith("random") else 13, color=colour))
-slider = dict(active=1, steps=choices, currentvalue=dict(prefix=""), pad=dict(t=100))
+slider = dict(active=1, steps=choices, currentvalue=dict(prefix="shown: "), pad=dict(t=100))
 figure.update_layout(sliders=[slider])
 figure.update_xaxes(title="share of the sound that they hold", tickformat=".0%")
 figure.update_yaxes(title="rise of the text loss, nats")
@@ -722,7 +723,7 @@ print(f"  sum to {degenerate[2][1]:.2f}.")
 # - Michel, Levy and Neubig (2019), [Are Sixteen Heads Really Better than One?](https://arxiv.org/abs/1905.10650): closing one
 #   part at a time, and how little is lost.
 #
-# Next: [chapter 09, one modality at a time](09_freezing).
+# Next: [chapter 09, one modality at a time](09_freezing.ipynb).
 
 # %%
 chapter.footer()

@@ -19,7 +19,7 @@
 #
 # ![Eight experts in one stored tensor. Experts 2 and 5 are lifted out into a bank, storage of their own, and only the bank is given to the optimizer. The other six have no gradient, no momentum and no decay, so they cannot move.](../book/_static/09-bank.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/09_freezing.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/09_freezing.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -389,7 +390,7 @@ for name, losses in views.items():
     words = f"{name}:<br>mean {means[name]:.2f} nats"
     choices.append(dict(label=name, method="update", args=[{"y": [list(losses.values())]}, {"title.text": words}]))
 figure.add_bar(x=list(FAMILIES), y=choices[0]["args"][0]["y"][0], marker=dict(color=BLUE))
-slider = dict(active=0, steps=choices, currentvalue=dict(prefix=""), pad=dict(t=70))
+slider = dict(active=0, steps=choices, currentvalue=dict(prefix="moment: "), pad=dict(t=70))
 figure.update_layout(title=dict(text=choices[0]["args"][1]["title.text"], font=dict(size=14)), sliders=[slider])
 top = sorted(value for losses in views.values() for value in losses.values())[-3]
 figure.update_yaxes(title="text loss, nats", range=[0, 1.05 * top])
@@ -744,7 +745,7 @@ print(f"  and {drifts['mask, new optimizer, decay'][-1]:.3f} through decay; the 
 #   that asks no gradient.
 # - Kingma and Ba (2015), [Adam](https://arxiv.org/abs/1412.6980): the running means that go on moving.
 #
-# Next: [chapter 10, together](10_together).
+# Next: [chapter 10, together](10_together.ipynb).
 
 # %%
 chapter.footer()

@@ -19,7 +19,7 @@
 #
 # ![Three boxes of experts. In stage 2.1 the text experts are shut and speech alone enters; in stage 2.2 the audio experts are shut and text alone enters; in stage 3 all doors are open and speech and text reach every expert. Below, two curves of text kept: skills that the joint text repeats stay high, all other skills fall in stage 3.](../book/_static/10-together.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/10_together.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/10_together.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -775,7 +776,7 @@ print(f"- A benchmark of covered skills would have shown {table[hidden][0]:.1%} 
 #   matter to old tasks, and what it costs to hold them.
 # - Wortsman et al. (2022), [Robust fine-tuning of zero-shot models](https://arxiv.org/abs/2109.01903): models mixed with what they were.
 #
-# Next: [chapter 11, better sounding by preference](11_preference).
+# Next: [chapter 11, better sounding by preference](11_preference.ipynb).
 
 # %%
 chapter.footer()

@@ -20,7 +20,7 @@
 #
 # ![The model says blue horse twice. The judge writes down blue horse for the first take, no error, and blue house for the second, one error. The first take is to become likelier, the second less likely, and a frozen copy of the model says how likely each was before.](../book/_static/11-preference.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/11_preference.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/11_preference.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -30,7 +30,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -503,7 +504,7 @@ for row, (told, colour, dash) in zip(choices[0]["args"][0]["y"], looks.values())
     line = dict(color=colour, dash=dash, width=3)
     figure.add_scatter(x=list(range(5, updates + 1)), y=row, name=told, line=line)
 figure.add_hline(y=0, line=dict(color="#767676", width=1))
-figure.update_layout(sliders=[dict(active=0, steps=choices, currentvalue=dict(prefix=""), pad=dict(t=70))])
+figure.update_layout(sliders=[dict(active=0, steps=choices, currentvalue=dict(prefix="trained: "), pad=dict(t=70))])
 figure.update_xaxes(title="update").update_yaxes(title="nats since the reference")
 told = "; ".join(f"{name}: chosen {good:+.1f}, rejected {bad:+.1f} nats" for name, (good, bad) in ends.items())
 finish(figure, "Curves over updates of how much likelier takes have become than under the reference, means of five. "
@@ -954,7 +955,7 @@ print("- Pairs, scores, loss and gradient equal the library's; three traps have 
 # - Pang et al. (2024), [Iterative Reasoning Preference Optimization](https://arxiv.org/abs/2404.19733): the anchor, a cross-entropy of the chosen answer beside DPO.
 # - Bisani and Ney (2004), Bootstrap Estimates for Confidence Intervals in ASR Performance Evaluation: intervals of word error rates over utterances.
 #
-# Next: [chapter 12, real time](12_real_time).
+# Next: [chapter 12, real time](12_real_time.ipynb).
 
 # %%
 chapter.footer()

@@ -19,7 +19,7 @@
 #
 # ![A timeline. When the question ends, four blocks of computing follow each other: encode, prefill, steps and codec. Then the first chunk of sound begins, while further steps and codec blocks go on above it. Later chunks overlap a little and fade into each other. Below, two rows of steps: the first says when a word begins, the second writes which word it is.](../book/_static/12-time.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/12_real_time.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/12_real_time.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -1204,7 +1205,7 @@ print(f"- Words of lists, positions told: {rates['told']:.0%} wrong; not told: {
 # - Keskar et al. (2019), [CTRL](https://arxiv.org/abs/1909.05858): the penalty for repetition.
 # - Défossez et al. (2024), [Moshi](https://arxiv.org/abs/2410.00037): latency in parts of a model that listens while it speaks.
 #
-# Next: [chapter 13, what the words do not say](13_speaking_style).
+# Next: [chapter 13, what the words do not say](13_speaking_style.ipynb).
 
 # %%
 chapter.footer()

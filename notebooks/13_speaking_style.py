@@ -19,7 +19,7 @@
 #
 # ![Three systems as rows of boxes between a question in an angry wave and its answer. Cascade: ear, text model, synthesiser, joined by thin lines that carry words only. Modular: ear, frozen language model, talker, joined by a thick line that could carry more than words, but is taught words. Native: ear and one model, joined by a thick line; the style goes all the way to the answer.](../book/_static/13-style.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/13_speaking_style.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/13_speaking_style.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -407,7 +408,7 @@ for name, kind in views:
 start = choices[1]["args"]
 figure.add_heatmap(z=start[0]["z"][0], text=start[0]["text"][0], texttemplate="%{text}", x=[*STYLES, "no style"],
                    y=list(STYLES), zmin=0, zmax=1, colorscale=HEAT, xgap=2, ygap=2, showscale=False)
-slider = dict(active=1, steps=choices, currentvalue=dict(prefix=""), pad=dict(t=60))
+slider = dict(active=1, steps=choices, currentvalue=dict(prefix="system: "), pad=dict(t=60))
 figure.update_layout(sliders=[slider], title=dict(text=start[1]["title.text"], font=dict(size=14)), margin=dict(t=44))
 figure.update_xaxes(title="found", showgrid=False).update_yaxes(title="asked in", autorange="reversed", showgrid=False)
 told = "; ".join(choice["args"][1]["title.text"] for choice in choices)
@@ -874,7 +875,7 @@ print(f"  {fooled.score(loud, names):.0%}, and in {fooled.score(matched, names):
 # - Alain and Bengio (2016), [Understanding intermediate layers using linear classifier probes](https://arxiv.org/abs/1610.01644).
 # - Hewitt and Liang (2019), [Designing and Interpreting Probes with Control Tasks](https://arxiv.org/abs/1909.03368).
 #
-# Next: [chapter 14, does it hold?](14_does_it_hold)
+# Next: [chapter 14, does it hold?](14_does_it_hold.ipynb)
 
 # %%
 chapter.footer()

@@ -19,7 +19,7 @@
 #
 # ![A chart with speech learnt to the right and text kept upwards. Points with crosses for their intervals: the recipe as a square, six rivals as circles. A dotted line joins the points that nobody beats on both. One rival lies below the line, but its interval reaches across it.](../book/_static/14-front.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/14_does_it_hold.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/14_does_it_hold.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -648,7 +649,7 @@ common = sorted(set.intersection(*(set(runs) for runs in complete.values())))
 complete = {arm: {seed: runs[seed] for seed in common} for arm, runs in complete.items()}
 views = [view_of(SPEECH[1], {arm: {seed: runs[seed]} for arm, runs in complete.items()}, f"seed {seed}") for seed in common]
 views = [replace(view, x_title=SPEECH[1]) for view in views] + [view_of(SPEECH[1], complete, f"mean of {len(common)}")]
-front_figure(views, numbers, "text kept", "")
+front_figure(views, numbers, "text kept", "front of: ")
 
 # %%
 def contrary(ours, theirs):
@@ -985,7 +986,7 @@ print(f"- Closing six experts of each layer of the text model keeps {', '.join(f
 # - Agarwal et al. (2021), [Deep Reinforcement Learning at the Edge of the Statistical Precipice](https://arxiv.org/abs/2108.13264): intervals
 #   instead of point estimates from a few runs.
 #
-# Next: [chapter 15, out of the toy](15_out_of_the_toy).
+# Next: [chapter 15, out of the toy](15_out_of_the_toy.ipynb).
 
 # %%
 chapter.footer()

@@ -19,7 +19,7 @@
 #
 # ![The miniature drawn as a board with three sockets: ear, experts and codec. Below, three pieces from outside wait to be plugged in: Whisper's encoder into the ear's socket, any mixture of experts into the middle one, and Mimi or SNAC into the codec's. On the left a human voice arrives; on the right two GPUs share the work.](../book/_static/15-sockets.svg)
 #
-# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/main/notebooks/15_out_of_the_toy.ipynb)
+# [![Open in Colab](../book/_static/colab.svg)](https://colab.research.google.com/github/minideeptalk/minideeptalk/blob/v0.1.0/notebooks/15_out_of_the_toy.ipynb)
 
 # %%
 # Set-up: the same in every chapter. It installs this library where it is missing and leaves torch alone.
@@ -29,7 +29,8 @@ import sys
 
 if importlib.util.find_spec("minideeptalk") is None:
     library = "minideeptalk[speech] @ git+https://github.com/minideeptalk/minideeptalk@v0.1.0"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", library]).returncode:
+        raise SystemExit(f"Could not install {library}: no network, or this version is not published yet.")
 
 from minideeptalk.teaching import describe_machine, open_chapter
 
@@ -1179,7 +1180,7 @@ print(f"  by {np.mean(errors['weighed']):.0e} of their length; two processes end
 # - Williams, Waterman and Patterson (2009), [Roofline](https://doi.org/10.1145/1498765.1498785).
 # - Li et al. (2020), [PyTorch Distributed](https://arxiv.org/abs/2006.15704): data parallel training.
 #
-# This was the last chapter. The [map](../book/index) shows where to read on, and the reference every part of the library.
+# This was the last chapter. The [map](../book/index.md) shows where to read on, and the reference every part of the library.
 
 # %%
 chapter.footer()

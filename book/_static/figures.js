@@ -64,6 +64,8 @@
   function menuControl(place, menu) {
     const group = document.createElement("span");
     group.className = "figure-buttons";
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", "Choices of this figure");
     for (const [position, choice] of menu.buttons.entries()) {
       const button = document.createElement("button");
       button.type = "button";

@@ -77,8 +77,9 @@ class CodecExplorer:
     def _explained(self, make) -> None:
         """Make a sound and show it, or the sentence of its error."""
         try:
-            self.sound, self.said = make()
-            self.show_again()
+            sound, said = make()
+            self.page.value = codec_html(self.codec, self.judge, sound, said, self.depth.value)
+            self.sound, self.said = sound, said  # only what could be shown
         except LearnerError as error:
             self.page.value = f"<p>{escape(str(error))}</p>"
 

@@ -18,6 +18,7 @@ from minideeptalk.teaching.typed_numbers import typed_numbers
 MAX_CELL_LINES = 25
 CELL = re.compile(r"^# %%.*$", flags=re.MULTILINE)
 FENCE = re.compile(r"^(```|:::+)\{", flags=re.MULTILINE)
+LINK = re.compile(r"\]\((?![a-z]+:|#)([^)\s#]+)")  # to a file, of a link or a picture
 BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)")
 
 
@@ -79,6 +80,8 @@ def problems(twin: Path) -> list[str]:
         if cell.cell_type == "markdown" and FENCE.search(cell.source):
             found.append(f"{where} has a directive that Colab shows raw")
         if cell.cell_type == "markdown":
+            found += [f"{where} links to {link}, which is no file" for link in LINK.findall(cell.source)
+                      if "/made/" not in link and not (twin.parent / link).exists()]
             found += [f"{where} has a number typed by hand: ... {words} ... Print it in a cell, or write a setting as code"
                       for words in typed_numbers(cell.source)]
     return found

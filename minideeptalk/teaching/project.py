@@ -23,6 +23,6 @@ def book_tag() -> str:
 
 
 def colab_url(notebook: str) -> str:
-    """Colab's address of `notebooks/<notebook>.ipynb`."""
+    """Colab's address of `notebooks/<notebook>.ipynb`, at the tag whose library it installs."""
     owner_and_name = repository_url().removeprefix("https://github.com/")
-    return f"https://colab.research.google.com/github/{owner_and_name}/blob/main/notebooks/{notebook}.ipynb"
+    return f"https://colab.research.google.com/github/{owner_and_name}/blob/{book_tag()}/notebooks/{notebook}.ipynb"

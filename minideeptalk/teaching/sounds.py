@@ -39,6 +39,9 @@ def _figure(clip: AudioClip) -> str:
         lines.append(f"<br><small>The judge wrote down: “{escape(clip.heard)}”</small>")
     if clip.listen_for:
         lines.append(f"<br><small>{escape(clip.listen_for)}</small>")
+    seconds = 0.0 if isinstance(clip.source, (str, Path)) else len(clip.source) / SAMPLE_RATE
+    if seconds > LONGEST_SECONDS:
+        lines.append(f"<br><small>The player stops after {LONGEST_SECONDS:g} of {seconds:.0f} seconds.</small>")
     name = escape(f"{clip.title}: {clip.transcript}", quote=True)
     return (f'<figure class="sound"><figcaption>{"".join(lines)}</figcaption>'
             f'<audio controls preload="none" style="width:100%;max-width:26rem" aria-label="{name}" src="{_address(clip)}"></audio></figure>')

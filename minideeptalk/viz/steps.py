@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
@@ -32,17 +32,21 @@ def routing_by_step(labels: Sequence[str], weights: np.ndarray, audio_experts: S
         figure.add_scatter(x=[expert for expert, _ in spots], y=[row for _, row in spots], mode="markers", name="audio expert", hoverinfo="skip",
                            showlegend=True, marker={"symbol": "circle", "size": 8, "color": "#ffffff", "line": {"color": "#000000", "width": 1.5}})
     slider = [{"label": label, "method": "restyle", "args": [{"z": [picture]}, [0]]} for label, picture in zip(labels, pictures, strict=True)]
-    figure.update_layout(sliders=[{"active": 0, "steps": slider, "currentvalue": {"prefix": ""}, "pad": {"t": 60}, "font": {"color": INK}}])
+    figure.update_layout(sliders=[{"active": 0, "steps": slider, "currentvalue": {"prefix": "step: "}, "pad": {"t": 60}, "font": {"color": INK}}])
     figure.update_xaxes(title="expert", showgrid=False, dtick=2 if experts > 12 else 1, range=[-0.5, experts - 0.5])
     figure.update_yaxes(title="layer", autorange="reversed", tickvals=rows, showgrid=False)
     return finish(figure, _alt(labels, weights, rows), height=170 + 60 * layers)
 
 
 def _alt(labels, weights, rows) -> str:
-    first = [f"layer {row}: {join_words(str(expert) for expert in np.flatnonzero(layer))}" for row, layer in zip(rows, weights[0])]
-    last = [f"layer {row}: {join_words(str(expert) for expert in np.flatnonzero(layer))}" for row, layer in zip(rows, weights[-1])]
+    first, last = (_by_layer(map(np.flatnonzero, step), rows[0]) for step in (weights[0], weights[-1]))
     return (f"Heat map of {len(rows)} layers by {weights.shape[2]} experts; a slider moves through {len(labels)} steps. At the first step, "
-            f"{labels[0]}, the chosen experts are {'; '.join(first)}. At the last, {labels[-1]}, they are {'; '.join(last)}.")
+            f"{labels[0]}, the chosen experts are {first}. At the last, {labels[-1]}, they are {last}.")
+
+
+def _by_layer(experts: Iterable[Sequence[int]], first_layer: int) -> str:
+    """Some experts of each layer, in words."""
+    return "; ".join(f"layer {layer}: {join_words(map(str, some))}" for layer, some in enumerate(experts, start=first_layer))
 
 
 def grid_svg(label: str, weights: np.ndarray, audio_experts: Sequence[Sequence[int]] = (), first_layer: int = 1) -> str:
@@ -60,5 +64,8 @@ def grid_svg(label: str, weights: np.ndarray, audio_experts: Sequence[Sequence[i
                          f'fill-opacity="{min(1.0, float(weights[layer, expert]) * 1.4):.2f}" stroke="{stroke}" stroke-width="{thick}"/>')
     numbers = "".join(f'<text x="{60 + expert * (CELL + GAP) + CELL / 2}" y="14" font-size="11" text-anchor="middle" fill="currentColor">'
                       f"{expert}</text>" for expert in range(experts))
+    told = f"{label}. Chosen experts, {_by_layer(map(np.flatnonzero, weights), first_layer)}."
+    if any(map(len, audio_experts)):
+        told += f" Ringed, {_by_layer(audio_experts, first_layer)}."
     return (f'<p style="margin:0 0 4px"><strong>{escape(label)}</strong></p><svg viewBox="0 0 {width} {height}" width="{width}" role="img" '
-            f'style="max-width:100%;height:auto" aria-label="{escape(label)}: chosen experts are bright">{numbers}{"".join(cells)}</svg>')
+            f'style="max-width:100%;height:auto" aria-label="{escape(told)}">{numbers}{"".join(cells)}</svg>')

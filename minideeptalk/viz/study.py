@@ -179,7 +179,7 @@ def difference_figure(tables: Mapping[str, Sequence[Difference]], reference: str
     figure.add_vline(x=0, line={"color": INK, "width": 1.5})
     reaches = {measure: _points_range(rows) for measure, rows in tables.items()}
     steps = [{"label": measure, "method": "update", "args": [values, {"xaxis.range": reaches[measure]}]} for measure, values in shown.items()]
-    figure.update_layout(sliders=[{"active": 0, "steps": steps, "currentvalue": {"prefix": ""}, "pad": {"t": 80}, "font": {"color": INK}}])
+    figure.update_layout(sliders=[{"active": 0, "steps": steps, "currentvalue": {"prefix": "measure: "}, "pad": {"t": 80}, "font": {"color": INK}}])
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=names[::-1], tickfont={"size": 11}, range=[-0.7, len(names) - 0.3])
     figure.update_xaxes(title={"text": f"points better than<br>{reference}"}, range=next(iter(reaches.values())), zeroline=False)
     return finish(figure, _difference_alt(tables, reference), height=190 + 30 * len(names))

@@ -53,7 +53,7 @@ def test_the_address_of_the_repository_stands_in_one_place():
     address = re.search(r'^Repository = "(.+)"$', PYPROJECT, flags=re.MULTILINE)[1]
     assert repository_url() == address
     config = yaml.safe_load((ROOT / "book" / "_config.yml").read_text(encoding="utf8"))
-    assert config["repository"]["url"] == address
+    assert config["repository"]["url"] == address and config["repository"]["branch"] == book_tag()
     for name in ("README.md", "CITATION.cff", "book/index.md"):
         text = (ROOT / name).read_text(encoding="utf8")
         assert set(re.findall(r"https://github\.com/[\w.-]+/[\w.-]+", text)) == {address}, name
@@ -70,11 +70,11 @@ def test_versions_agree():
     assert f'version = "{minideeptalk.__version__}"' in PYPROJECT
 
 
-def test_environment_yml_is_python_pip_and_one_line():
+def test_environment_yml_is_python_and_pip_with_the_pins():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf8"))
     python, pip, packages = environment["dependencies"]
     assert python.startswith("python=3.") and pip == "pip"
-    assert packages == {"pip": ["-c constraints.txt -e .[speech,book,test]"]}
+    assert packages == {"pip": ["-c constraints.txt", "-e .[speech,book,test]"]}  # on one line with -e, pip drops a -c without a word
 
 
 def test_no_index_and_no_machine_path_is_written_down():
