@@ -91,6 +91,10 @@ def test_every_sound_lasts_can_be_heard_and_can_be_read(visit):
         assert words, f"sound {number}"
 
 
+def test_every_control_of_a_figure_has_a_name_of_its_own(visit):
+    assert visit.page.locator("input[aria-label^='slider ']").count() == 0  # what a slider without `currentvalue.prefix` is called
+
+
 def test_chapters_have_figures_that_move_and_sounds(browser, address):
     found = {"input[type=range]": 0, "audio": 0}
     for name in (name for name in pages() if "notebooks/00" in name or "notebooks/04" in name):

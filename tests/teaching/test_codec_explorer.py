@@ -39,6 +39,15 @@ def test_a_bad_file_gets_a_sentence_and_nothing_is_coded(tools):
     assert "xpected" in explorer.page.value and explorer.sound is None
 
 
+def test_what_the_codec_refuses_does_not_stay_loaded(tools):
+    file = io.BytesIO()
+    soundfile.write(file, np.random.default_rng(0).normal(scale=0.1, size=100).astype(np.float32), 16000, format="WAV")
+    explorer = CodecExplorer(*tools)
+    explorer.listen_to_file(({"content": file.getvalue()},))
+    explorer.depth.value = 3  # shows the loaded sound again, if there is one
+    assert "xpected" in explorer.page.value and explorer.sound is None
+
+
 def test_silence_of_another_rate_is_refused_with_a_sentence(tools):
     file = io.BytesIO()
     soundfile.write(file, np.zeros(8000, dtype=np.float32), 8000, format="WAV")

@@ -25,6 +25,7 @@ def test_a_sound_is_never_longer_than_a_page_can_bear():
     page = Sounds([AudioClip("long", np.zeros(16000 * 60, dtype=np.float32), "")])._repr_html_()
     packed = base64.b64decode(re.search(r"base64,([^\"]+)", page)[1])
     assert len(soundfile.read(io.BytesIO(packed))[0]) == LONGEST_SECONDS * 16000
+    assert "stops after 8 of 60 seconds" in page
 
 
 def test_each_cell_of_a_table_carries_the_name_of_its_column():
