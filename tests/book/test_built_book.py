@@ -94,7 +94,10 @@ def test_no_output_shows_an_error_and_no_directive_stands_raw(site):
 
 def test_no_number_of_a_chapter_left_its_recorded_band(site):
     for name in pages():
-        assert "OUTSIDE the recorded band" not in (site / name).read_text(encoding="utf8"), name
+        text = (site / name).read_text(encoding="utf8")
+        assert "OUTSIDE the recorded band" not in text, name
+        if "15_out_of_the_toy" not in name:  # measures people only where their recordings are
+            assert "(no record to compare with)" not in text, name
 
 
 def test_sizes_are_kept(site):

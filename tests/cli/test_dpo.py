@@ -90,3 +90,18 @@ def test_a_folder_without_a_run_is_explained(command, tmp_path):
 def test_no_requests_are_explained(command, quick):
     status, _, err = command("dpo", quick, "--requests", 0)
     assert status == 2 and "request" in err and err.count("\n") == 1
+
+
+def test_both_models_are_examined_on_the_split_that_was_asked_for(quick, monkeypatch):
+    asked = []
+    monkeypatch.setattr(dpo_run, "text_accuracy", lambda model, builder, split, count: asked.append(split) or read_record(quick)["metrics"]["text_accuracy"]["before"])
+    monkeypatch.setattr(dpo_run, "spoken_questions", lambda model, builder, examiners, questions: asked.append(questions) or dict.fromkeys(
+        ("spoken_qa_text", "spoken_qa_speech", "text_beside_speech"), 0.5))
+    monkeypatch.setattr(dpo_run, "delivery", lambda model, builder, examiners, ear, train, held_out, count: asked.append((train, held_out)) or {})
+    stage = dpo_run.PreferenceRun(quick, progress=False)
+    stage.spoken["test"].questions[0].voice = dpo_run.HELD_OUT_VOICE.name
+    for split in ("test", "validation"):
+        asked.clear()
+        stage.examine(split)
+        questions = stage.spoken[split].questions
+        assert asked == [split, questions if split == "validation" else questions[1:], (stage.spoken["train"], stage.spoken[split])]

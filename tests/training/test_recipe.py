@@ -54,6 +54,15 @@ def test_a_run_leaves_its_stages_its_selection_and_its_accounts(tiny, tmp_path):
     assert budget["0"]["speech_tokens"] == budget["2.2"]["speech_tokens"] == 0 < budget["2.1"]["speech_tokens"] < budget["2.1"]["tokens"]
 
 
+def test_text_is_measured_on_the_test_split_after_every_stage(tiny, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(recipe, "text_accuracy", lambda model, builder, split, count: asked.append((split, count)) or {"add": len(asked) / 10})
+    made, _ = run(tiny, tmp_path)
+    assert asked == [("test", tiny.size().evaluation.text_items)] * 5
+    rows = [(row["stage"], row["value"]) for row in made.parts.curves if row["name"] == "text_accuracy/add"]
+    assert rows == [("0", 0.1), ("1", 0.2), ("2.1", 0.3), ("2.2", 0.4), ("3", 0.5)]
+
+
 @pytest.mark.parametrize("lost", ["3-joint", "2.2-text-experts"])
 def test_a_run_that_lost_its_last_stages_makes_them_again(tiny, tmp_path, lost):
     _, whole = run(tiny, tmp_path)

@@ -160,6 +160,8 @@ def _score_whole(function):
     answer = function(_replies())
     expect(abs(answer["repeat"] - 0.5) < 1e-9, f"'cat red' is not 'red cat': half of the lists are right, yours is {answer['repeat']:.3g}. "
                                                "An answer is right when all its words are, in their order.")
+    share = function([("add", "sixty one", "sixty"), ("add", "ten", "ten")])["add"]
+    expect(share == 0.5, f"'sixty' is not 'sixty one': one of two is right, yours is {share:.3g}. A part of the answer is no answer; compare with ==, not with `in`.")
 
 
 def _score_never(function):

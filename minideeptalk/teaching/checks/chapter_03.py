@@ -43,6 +43,9 @@ def _spans_repeats(spans):
     answer = spans([4, 4, 4, 0, 7], 1.0)
     expect([tuple(span) for span in answer] == [(4, 0.0, 3.0), (7, 4.0, 5.0)],
            f"Repeats are one word that lasts longer: [(4, 0, 3), (7, 4, 5)], yours is {answer}. Look at the label of the frame before.")
+    answer = spans([4, 4, 7, 0], 1.0)
+    expect([tuple(span) for span in answer] == [(4, 0.0, 2.0), (7, 2.0, 3.0)],
+           f"Another label begins another word, with or without a blank between: [(4, 0, 2), (7, 2, 3)], yours is {answer}.")
 
 
 def _spans_doubled(spans):
@@ -64,6 +67,10 @@ def _spans_without_blank(path, frame_seconds):
         else:
             spans.append((label, frame * frame_seconds, (frame + 1) * frame_seconds))
     return spans
+
+
+def _spans_by_blanks(path, frame_seconds):
+    return [(path[round(start / frame_seconds)], start, end) for _, start, end in word_spans([min(label, 1) for label in path], frame_seconds)]
 
 
 def _spans_short(path, frame_seconds):
@@ -233,6 +240,8 @@ def _error_kinds(function):
         answer = _rate_of(function, (said, heard))
         expect(abs(answer - 1 / 3) < 1e-9, f"“{heard}” for “{said}” is {kind} in three: 1/3, yours is {answer:.3g}. A wrong, a missing and an added word cost one "
                                            "each, wherever they stand.")
+    answer = _rate_of(function, ("red cat", "cat red"))
+    expect(abs(answer - 1) < 1e-9, f"“cat red” for “red cat” needs two repairs of two words, a rate of 1; yours is {answer:.3g}. It is not enough that all words are there.")
 
 
 def _error_pooled(function):
@@ -255,6 +264,11 @@ def _error_empty(function):
 def _error_position(references, hypotheses):
     errors = sum(sum(a != b for a, b in zip(r, h)) + abs(len(r) - len(h)) for r, h in zip(references, hypotheses))
     return errors / sum(map(len, references))
+
+
+def _error_bag_of_words(references, hypotheses):
+    shared = [sum(min(r.count(word), h.count(word)) for word in set(r)) for r, h in zip(references, hypotheses)]
+    return sum(max(len(r), len(h)) - both for r, h, both in zip(references, hypotheses, shared)) / sum(map(len, references))
 
 
 def _error_mean_of_rates(references, hypotheses):
@@ -312,7 +326,7 @@ def _hide_unharmed(hide):
 def _hide_time(hide):
     answer = hide(_some_mel(), [1, 4], [2, 3], [0, 0], [0, 0])
     expect(bool((answer[0, 1:3] == 0).all()) and bool((answer[1, 4:7] == 0).all()),
-           "Frames 1 and 2 of the first row and 4 to 6 of the second should be zero at every frequency. Each row has its own patch. Print (answer == 0)[:, :, 0].")
+           "Frames 1 and 2 of the first row and 4 to 6 of the second should be zero at every frequency. Each row has its own patch, and `frames` are lengths, not ends. Print (answer == 0)[:, :, 0].")
 
 
 def _hide_band(hide):
@@ -352,17 +366,15 @@ def _hide_overlap_only(mel, first, frames, lowest, bands):
 
 
 def _hide_ends(mel, first, frames, lowest, bands):
-    hidden = mel.clone()
-    for row in range(len(mel)):
-        hidden[row, first[row] : first[row] + frames[row] + (1 if bands[row] and frames[row] else 0)] = 0
-        hidden[row, :, lowest[row] : lowest[row] + bands[row]] = 0
-    return hidden
+    lengths = [[end - start for start, end in zip(starts, ends)] for starts, ends in ((first, frames), (lowest, bands))]
+    return hide_patches(mel, first, lengths[0], lowest, lengths[1])
 
 
 EXERCISES = (
     Exercise("03-1", "when each word was said", 2, 15, 2, "a loop", word_spans,
              (_spans_shape, _spans_one, _spans_repeats, _spans_doubled, _spans_seconds),
              (Mutant("blanks thrown away first", _spans_without_blank, "two words"),
+              Mutant("a new word after blanks only", _spans_by_blanks, "another word, with or without"),
               Mutant("ends a frame early", _spans_short, "end of frame t"),
               Mutant("a word for each frame", _spans_each_frame, "one word that lasts longer"),
               Mutant("frames for seconds", _spans_in_frames, "0.04"))),
@@ -375,6 +387,7 @@ EXERCISES = (
     Exercise("03-3", "errors of a corpus", 3, 25, 3, "dynamic programming", corpus_error_rate,
              (_error_shape, _error_none, _error_kinds, _error_pooled, _error_above_one, _error_empty),
              (Mutant("compares places", _error_position, "wherever they stand"),
+              Mutant("a bag of words", _error_bag_of_words, "all words are there"),
               Mutant("mean of the rates", _error_mean_of_rates, "count too much"),
               Mutant("a wrong word costs two", _error_wrong_costs_two, "one wrong word"),
               Mutant("capped at one", _error_capped, "may exceed 1"))),
@@ -383,5 +396,5 @@ EXERCISES = (
              (Mutant("writes into its input", _hide_in_place, "mel.clone"),
               Mutant("one patch for the whole batch", _hide_same_for_all, "its own patch"),
               Mutant("only where both meet", _hide_overlap_only, "not only where"),
-              Mutant("one frame too many", _hide_ends, "lengths, not ends"))),
+              Mutant("lengths for ends", _hide_ends, "lengths, not ends"))),
 )

@@ -299,11 +299,13 @@ def _listen_removed_after_error(listener):
         layer(tokens)
         raise ValueError("the run broke off")
 
+    told = False
     try:
         listener(layer, fails)
     except ValueError:
-        pass
+        told = True
     expect(len(layer._forward_pre_hooks) == 0, "When run() fails, your hook stays on the module for ever. `try: ... finally: handle.remove()`.")
+    expect(told, "run() failed, and whoever called you does not learn of it. Remove the hook in `finally` and let the error pass: no `except`.")
 
 
 def _listen_forever(module, run):

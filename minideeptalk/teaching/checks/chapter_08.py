@@ -35,6 +35,14 @@ def _normalise_shape(function):
         expect(loads.shape == (2, 4), f"Loads have the shape of the counts, (2, 4); with {how!r} yours is {tuple(loads.shape)}.")
 
 
+def _normalise_values(function):
+    counts, _ = _tally()
+    for how, wanted in (("share", counts / 60), ("fraction", counts / 30), ("max", counts / torch.tensor([[30.0], [25.0]]))):
+        loads = function(*_tally(), how)
+        expect(torch.allclose(loads, wanted, atol=1e-6), f"With {how!r} the second layer has the loads {[round(value, 2) for value in wanted[1].tolist()]}, yours has "
+               f"{[round(value, 2) for value in loads[1].tolist()]}. A load is its count divided by one number of the layer: twice the tokens, twice the load.")
+
+
 def _normalise_share(function):
     sums = function(*_tally(), "share").sum(dim=1)
     expect(torch.allclose(sums, torch.ones(2)), f"Shares of each *layer* sum to 1, yours to {[round(value, 3) for value in sums.tolist()]}. "
@@ -60,6 +68,15 @@ def _normalise_unharmed(function):
 
 def _normalise_all_layers(counts, tokens, how):
     return normalise(counts, tokens, how) if how != "max" else counts / counts.max()
+
+
+def _normalise_stretched(counts, tokens, how):
+    low = counts.amin(dim=1, keepdim=True)
+    return (counts - low) / (counts.amax(dim=1, keepdim=True) - low) if how == "max" else normalise(counts, tokens, how)
+
+
+def _normalise_softmax(counts, tokens, how):
+    return counts.softmax(dim=1) if how == "share" else normalise(counts, tokens, how)
 
 
 def _normalise_by_column(counts, tokens, how):
@@ -188,6 +205,9 @@ def _rank_ties(function):
     value = function([0.0, 0.0, 0.0, 1.0], [4.0, 2.0, 3.0, 5.0])
     expect(abs(value - 0.7745966692) < 1e-6, f"Three experts with the same load share one rank: 0.775, yours is {value:.3f}. If ties keep the order in which they "
                                              "stand, the answer depends on the numbering of the experts.")
+    value = function([0.0, 1.0, 1.0, 1.0, 2.0, 3.0], [0.0, 3.0, 1.0, 2.0, 4.0, 5.0])
+    expect(abs(value - 0.9411239481) < 1e-6, f"Places 1, 2 and 3 are shared by three experts, so each has the *mean* rank 2: 0.941, yours is {value:.3f}. Neither the "
+                                             "lowest of their ranks nor one rank for each different value.")
 
 
 def _rank_values(first, second):
@@ -205,6 +225,10 @@ def _rank_ties_by_place(first, second):
         return torch.tensor(values).argsort(stable=True).argsort().tolist()
 
     return rank_correlation(ranks(first), ranks(second))
+
+
+def _rank_lowest(first, second):
+    return _rank_values(*([float(sum(other < value for other in values)) for value in values] for values in (first, second)))
 
 
 def _rank_absolute(first, second):
@@ -283,8 +307,10 @@ def _importance_wasteful(loss_of, experts):
 
 EXERCISES = (
     Exercise("08-1", "from count to load", 1, 10, 1, "sums over a dimension", normalise,
-             (_normalise_shape, _normalise_share, _normalise_fraction, _normalise_max, _normalise_unharmed),
+             (_normalise_shape, _normalise_share, _normalise_fraction, _normalise_max, _normalise_unharmed, _normalise_values),
              (Mutant("one maximum for all layers", _normalise_all_layers, "each layer"),
+              Mutant("stretched from 0 to 1", _normalise_stretched, "divided by one number"),
+              Mutant("softmax", _normalise_softmax, "divided by one number"),
               Mutant("shares by column", _normalise_by_column, "Which dimension"),
               Mutant("divides by choices", _normalise_fraction_of_choices, "Divide by the tokens"),
               Mutant("writes into its input", _normalise_in_place, "changed its input"))),
@@ -299,6 +325,7 @@ EXERCISES = (
              (Mutant("values, not ranks", _rank_values, "Compare ranks"),
               Mutant("argsort once", _rank_argsort_once, "sort twice"),
               Mutant("ties by place", _rank_ties_by_place, "share one rank"),
+              Mutant("the lowest rank for all", _rank_lowest, "*mean* rank"),
               Mutant("sign lost", _rank_absolute, "falls"))),
     Exercise("08-4", "one expert at a time", 1, 10, 1, "functions as arguments", importances,
              (_importance_shape, _importance_base, _importance_alone, _importance_sign, _importance_calls),

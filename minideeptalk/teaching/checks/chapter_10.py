@@ -36,6 +36,7 @@ def _joint_shape(function):
 
 def _joint_both(function):
     value = float(function(*_losses(), 0.0))
+    expect(abs(value - 7.5) > 1e-6, "The balance loss counts with its weight, which is 0 here, and yours counts in full.")
     expect(abs(value - 6.0) < 1e-6, f"Text 2 and seven streams whose mean is 4 make 6, yours is {value:.3f}. The streams are averaged first, so that "
                                     "speech as a whole weighs as much as text.")
 
@@ -81,7 +82,7 @@ def _joint_halved(text, audio, balance, weight):
 
 
 def _joint_unweighted(text, audio, balance, weight):
-    return joint_loss(text, audio, balance, 1.0 if weight else 0.0)
+    return joint_loss(text, audio, balance, 1.0)
 
 
 def _joint_detached(text, audio, balance, weight):
@@ -128,6 +129,12 @@ def _kept_families(function):
 def _kept_never_learnt(function):
     value = function({"add": 1.0, "story": 0.52}, {"add": 0.5, "story": 0.9}, {"add": 0.0, "story": 0.5})
     expect(abs(value - 0.5) < 1e-9, f"The second family was never learnt (0.04 above chance), so it cannot be forgotten: 0.5, yours is {value:.3f}.")
+
+
+def _kept_floor(function):
+    value = function({"add": 1.0, "story": 0.56}, {"add": 0.5, "story": 0.56}, {"add": 0.0, "story": 0.5})
+    expect(abs(value - 0.75) < 1e-9, f"Corrected for chance the second family stood at 0.12, which is learnt, and it is kept whole: 0.75, yours is {value:.3f}. The floor "
+                                     "of 0.1 is for the corrected accuracy.")
 
 
 def _kept_gain(function):
@@ -319,7 +326,7 @@ EXERCISES = (
               Mutant("balance not weighted", _joint_unweighted, "with its weight"),
               Mutant("balance without gradient", _joint_detached, "got no gradient"))),
     Exercise("10-2", "text kept", 2, 15, 2, "dicts, means", text_kept,
-             (_kept_shape, _kept_plain, _kept_chance, _kept_families, _kept_never_learnt, _kept_gain),
+             (_kept_shape, _kept_plain, _kept_chance, _kept_families, _kept_never_learnt, _kept_floor, _kept_gain),
              (Mutant("guessing counts", _kept_uncorrected, "Correct for chance"),
               Mutant("ratio of means", _kept_ratio_of_means, "every family counts alike"),
               Mutant("counts what was never learnt", _kept_with_unlearnt, "never learnt"),

@@ -251,8 +251,8 @@ def _mouth(function, speaker=WISHES, writer=("red", "blue")):
 
 
 def _mouth_shape(function):
-    found = _mouth(function, writer=("red",) * 9)
-    expect(len(found) == len(WISHES), f"One token a step, {len(WISHES)} as long as there are words to say; yours are {len(found)}.")
+    found = _mouth(function, [wish for wish in WISHES if wish != "."], ("red",) * 9)
+    expect(len(found) == len(WISHES) - 1, f"One token a step, {len(WISHES) - 1} as long as there are words to say; yours are {len(found)}.")
 
 
 def _mouth_words(function):
@@ -293,8 +293,8 @@ def _mouth_every_step(speaker, writer, wait, end):
 
 
 def _mouth_stops_early(speaker, writer, wait, end):
-    said = one_mouth(speaker, writer, wait, end)
-    return [*said[:speaker.index(end)], end] if len(writer) > 2 and end in speaker and len(set(writer)) > 1 else said
+    stop = speaker.index(end) if end in speaker else len(speaker)
+    return one_mouth(speaker[:stop], writer, wait, end) + [end] * (stop < len(speaker))
 
 
 def _mouth_last_again(speaker, writer, wait, end):
