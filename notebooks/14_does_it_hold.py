@@ -708,7 +708,7 @@ for arm, runs in measured.items():
     tried = arm != REFERENCE and kind_of(arm) != "experts drawn or split blindly"  # controls were not expected to win
     if tried and not any(one and one.sure_of_sign and one.mean > 0 for one in found.values()):
         rows.append((arm, kind_of(arm), *(told(one, signed=True) for one in found.values())))
-print(f"{len(rows)} arms, controls apart, are surely better than {REFERENCE} in none of three measures.")
+print(f"surely better than {REFERENCE} in none of three measures, controls apart: {len(rows)}")
 Table(("arm", "kind", "text kept", "answers, text", "answers, aloud"), rows, f"Differences from {REFERENCE}, points") if rows else None
 
 # %% [markdown]
