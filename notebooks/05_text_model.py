@@ -372,8 +372,8 @@ my_losses = my_training(beginner, draw, short)
 for update, loss in their_losses.items():
     print(f"update {update}: the library's loss {loss:.4f}, ours {my_losses[update]:.4f}")
     assert abs(loss - my_losses[update]) < 0.02 * loss
-for ours, theirs in zip(beginner.parameters(), library.parameters()):  # losses alone would not tell a loop without weight decay
-    torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=0)
+for weight, other in zip(beginner.parameters(), library.parameters()):  # losses alone would not tell a loop without weight decay
+    torch.testing.assert_close(weight, other, atol=1e-3, rtol=0)
 
 # %% [markdown]
 # Last the verdicts: by decoding word by word, by one pass of ours, and by the library's. Two models sit the examination, the one after stage 0 and the beginner of those
