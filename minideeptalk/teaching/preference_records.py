@@ -61,7 +61,7 @@ def trials_figure(trials: Sequence[Mapping]) -> go.Figure:
         marker={"size": 11, "color": [VERMILLION if trial["taken"] else BLUE for trial in trials],
                     "symbol": ["square" if trial["taken"] else "circle" for trial in trials]}))
     figure.add_vline(x=0, line={"color": INK, "width": 1})
-    figure.update_layout(sliders=[{"active": 0, "steps": steps, "currentvalue": {"prefix": ""}, "pad": {"t": 60}}], showlegend=False)
+    figure.update_layout(sliders=[{"active": 0, "steps": steps, "currentvalue": {"prefix": "measured on: "}, "pad": {"t": 60}}], showlegend=False)
     figure.update_xaxes(title="change of the word errors, points")
     figure.update_yaxes(title="trial", autorange="reversed", type="category")
     told = "; ".join(f"{trial['letter']} {_interval(trial['unseen'], 'change')}" for trial in trials)
