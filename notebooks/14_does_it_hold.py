@@ -372,6 +372,7 @@ Table(("arm", "its choice reads", "all skills", "uncovered", "read by no choice"
 from dataclasses import replace
 
 from minideeptalk.config import size_config
+from minideeptalk.evaluation.load_and_importance import rank_correlation
 from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.experts import LoadRecorder, Selection, forbid_experts, measure_importance
 from minideeptalk.records import relative_text_drop
@@ -528,15 +529,9 @@ finish(figure, f"Text kept by the text model when some experts are closed, by fi
 for name, found in closed[6].items():
     chapter.measure(f"text kept, six closed, {name}", float(np.mean([kept[2] for kept in found])), grain=0.02)
 
-
-def spearman(one, other):
-    """Correlation of ranks of two rows (E,)."""
-    return float(np.corrcoef(np.argsort(np.argsort(one)), np.argsort(np.argsort(other)))[0, 1])
-
-
 for layer in range(len(load)):
-    print(f"layer {layer + 1}: rank correlation of load and importance {spearman(load[layer], importance['covered_text'][layer]):+.2f}; of "
-          f"importance on covered and on all skills {spearman(importance['covered_text'][layer], importance['all_text'][layer]):+.2f}")
+    print(f"layer {layer + 1}: rank correlation of load and importance {rank_correlation(load[layer], importance['covered_text'][layer]):+.2f}; of "
+          f"importance on covered and on all skills {rank_correlation(importance['covered_text'][layer], importance['all_text'][layer]):+.2f}")
 
 # %% [markdown]
 # Read the figure in two steps. Is *lowest load* better than chance? Is *lowest importance* better than both, and for which skills? An

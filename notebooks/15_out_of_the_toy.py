@@ -74,6 +74,7 @@ from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from minideeptalk.config import SAMPLE_RATE, STYLES, size_config
+from minideeptalk.evaluation.load_and_importance import rank_correlation
 from minideeptalk.experts import LoadRecorder, Modality, find_routers, forbid_experts, measure_importance
 from minideeptalk.experts.distance import modality_distance
 from minideeptalk.model import DeepTalkConfig, DeepTalkModel
@@ -231,12 +232,6 @@ for family, model in models.items():
 # Jensen-Shannon distance of chapter 07, from 0 to 1), and how well an expert's load agrees with its importance (chapter 08).
 
 # %%
-def ranks(values):
-    """Ranks from 0; equal values share the mean of theirs."""
-    flat = np.ravel(values)
-    return (flat[None] < flat[:, None]).sum(1) + ((flat[None] == flat[:, None]).sum(1) - 1) / 2
-
-
 def by_chance(family, seed):
     """Distance of the two kinds, and correlation of load and importance, in a model that has learnt nothing."""
     model = tiny_model(family, seed)
@@ -248,7 +243,7 @@ def by_chance(family, seed):
 
     measured = profile(model, ids, kinds)
     rise = measure_importance(model, text_loss).rise  # (L, E)
-    agreement = np.corrcoef(ranks(measured.share("max")[1]), ranks(rise))[0, 1]  # of ranks, as in chapter 08
+    agreement = rank_correlation(measured.share("max")[1].ravel(), rise.ravel())  # as in chapter 08
     return float(modality_distance(measured).mean()), float(agreement)
 
 

@@ -167,17 +167,16 @@ def goals(arms: Mapping[str, Mapping[int, Mapping]], ours: str, rival: str = "pu
     Args:
         arms: records by arm and seed, as `summary.by_arm` gives them. ours: the arm of this project's own method.
     """
-    def level(arm: str, limit: float) -> Goal:
-        values = metric(arms.get(arm, {}), *LOST)
-        interval = t_interval(list(values.values())) if values else None
-        return Goal(f"{arm} loses at most {limit:.1%} of the text skills", told(interval), at_most(interval, limit))
+    def level(arm: str, limit: float, lost: Mapping[int, float], skills: str = "the text skills") -> Goal:
+        interval = t_interval(list(lost.values())) if lost else None
+        return Goal(f"{arm} loses at most {limit:.1%} of {skills}", told(interval), at_most(interval, limit))
 
     def gain(path: tuple[str, ...], one: str, other: str, less_is_better: bool = False) -> Interval | None:
         pair = [metric(arms.get(arm, {}), *path) for arm in (one, other)]
         return paired_interval(*(reversed(pair) if less_is_better else pair))
 
     kept = gain(LOST, ours, rival, less_is_better=True)
-    made = [level(REFERENCE, 0.055), level(ours, 0.02),
+    made = [level(REFERENCE, 0.055, metric(arms.get(REFERENCE, {}), *LOST)), level(ours, 0.02, metric(arms.get(ours, {}), *LOST)),
             Goal(f"{ours} keeps more text than {rival}", told(kept, signed=True), at_most(_turned(kept), 0.0))]
     for words, path, less in SPEAKS:
         difference = gain(path, ours, rival, less)
@@ -187,10 +186,8 @@ def goals(arms: Mapping[str, Mapping[int, Mapping]], ours: str, rival: str = "pu
               for record in arms.get(REFERENCE, {}).values()]
     interval = t_interval(ratios) if ratios else None
     made.append(Goal(f"{REFERENCE} mirrors a style at {0.8:.0%} of the ceiling or more", told(interval), at_most(_turned(interval), -0.8)))
-    unread = kept_of(arms.get(ours, {}), LEFT_OUT)
-    interval = t_interval([1 - kept for kept in unread.values()]) if unread else None
-    made.append(Goal(f"{ours} loses at most {0.02:.0%} of {' and '.join(LEFT_OUT)}, which its selection did not read", told(interval), at_most(interval, 0.02)))
-    return made
+    unread = {seed: 1 - kept for seed, kept in kept_of(arms.get(ours, {}), LEFT_OUT).items()}
+    return [*made, level(ours, 0.02, unread, f"{' and '.join(LEFT_OUT)}, which its selection did not read")]
 
 
 def _turned(interval: Interval | None) -> Interval | None:
