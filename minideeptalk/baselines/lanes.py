@@ -15,6 +15,7 @@ Axes: B batch, T steps, N tokens, A audio experts, E experts, D width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -76,8 +77,13 @@ class LaneRouter(HardRouter):
         return logits.index_copy(1, columns, own)
 
 
-def lay_lanes(model: DeepTalkModel, selection: Selection) -> DeepTalkModel:
-    """Put a `LaneRouter` into every mixture, a `LaneLinear` in the place of every matrix that both modalities pass."""
+def low_rank(linear: nn.Linear, ears: Ears) -> nn.Module:
+    """What takes the place of a matrix that both modalities pass."""
+    return LaneLinear(linear, ears, RANK)
+
+
+def lay_lanes(model: DeepTalkModel, selection: Selection, lane: Callable[[nn.Linear, Ears], nn.Module] = low_rank) -> DeepTalkModel:
+    """Put a `LaneRouter` into every mixture, and a `lane` in the place of every matrix that both modalities pass."""
     ears = Ears(model)
     for mixture, audio_experts in zip(model.mixtures(), selection.audio_experts, strict=True):
         mixture.router = LaneRouter(mixture.router, ears, audio_experts)
@@ -91,7 +97,7 @@ def lay_lanes(model: DeepTalkModel, selection: Selection) -> DeepTalkModel:
                     linear = owner.get_submodule(name)
                 except AttributeError:  # the dense layer has no shared experts, the others no dense matrices
                     continue
-                setattr(owner, name, LaneLinear(linear, ears, RANK).to(linear.weight.device))
+                setattr(owner, name, lane(linear, ears).to(linear.weight.device))
     return model
 
 

@@ -5,6 +5,7 @@ Axes: E experts before, A added, H hidden width of one expert, D width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -37,18 +38,25 @@ def add_experts(model: DeepTalkModel, selection: Selection) -> DeepTalkModel:
     """Copy every (E / A)-th expert as a new one and give it a fresh router row."""
     added = len(selection.audio_experts[0])
     before = selection.experts - added
-    sources = [(number + 1) * before // added - 1 for number in range(added)]
     generator = torch.Generator().manual_seed(0)
-    for mixture in model.mixtures():
+    rows = [nn.init.kaiming_uniform_(torch.empty(added, model.config.width), a=5 ** 0.5, generator=generator) for _ in model.mixtures()]
+    return append_copies(model, [(number + 1) * before // added - 1 for number in range(added)], rows)
+
+
+def append_copies(model: DeepTalkModel, sources: Sequence[int], rows: Sequence[torch.Tensor]) -> DeepTalkModel:
+    """Add a copy of each of the given experts behind the last one of every mixture.
+
+    Args:
+        sources: experts to copy (A). rows: for each mixture, the router's rows of the copies (A, D).
+    """
+    for mixture, fresh in zip(model.mixtures(), rows, strict=True):
         experts, router = mixture.experts, mixture.router
         for name in ("gate_up_proj", "down_proj"):
             weight = getattr(experts, name).detach()
-            setattr(experts, name, nn.Parameter(torch.cat([weight, weight[sources]])))  # (E + A, ...)
-        rows = torch.empty(added, router.weight.shape[1])
-        nn.init.kaiming_uniform_(rows, a=5 ** 0.5, generator=generator)
-        router.weight = nn.Parameter(torch.cat([router.weight.detach(), rows.to(router.weight)]))  # (E + A, D)
-        experts.num_experts = selection.experts
-    model.config.experts = selection.experts
+            setattr(experts, name, nn.Parameter(torch.cat([weight, weight[list(sources)]])))  # (E + A, ...)
+        router.weight = nn.Parameter(torch.cat([router.weight.detach(), fresh.to(router.weight)]))  # (E + A, D)
+        experts.num_experts += len(sources)
+    model.config.experts += len(sources)
     return model
 
 

@@ -185,7 +185,8 @@ class DeepTalkModel(PreTrainedModel):
         return torch.stack(losses).mean()
 
     def active_parameters(self) -> int:
-        """Parameters that one token uses: all but the routed experts it is not sent to."""
+        """Parameters that one token uses: all but the routed experts it is not sent to, and what its modality has no use for."""
         total = sum(parameter.numel() for parameter in self.parameters())
+        total -= sum(module.idle_parameters() for module in self.modules() if hasattr(module, "idle_parameters"))
         routed = sum(m.experts.gate_up_proj.numel() + m.experts.down_proj.numel() for m in self.mixtures())
         return total - routed + routed * self.config.experts_per_token // self.config.experts

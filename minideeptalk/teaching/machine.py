@@ -93,17 +93,21 @@ def peak_memory_mb() -> float:
 def calibration_seconds(rounds: int = 3) -> float:
     """CPU seconds of a fixed piece of work, the best of some rounds: the unit in which chapters are budgeted.
 
-    A budget in these units means the same on a fast and on a slow machine, and on a busy one, since it counts CPU time.
+    A budget in these units means nearly the same on a fast and on a slow machine, and on a busy one, since it counts CPU time. The
+    work is of the kind that chapters do, many small steps forwards and backwards: a processor that multiplies large matrices twice as
+    fast as another may be no faster at these.
     """
     import torch
 
-    left = torch.linspace(-1, 1, 256 * 256).view(256, 256)
+    weights = [torch.linspace(-scale, scale, 64 * 64).view(64, 64).requires_grad_() for scale in (0.1, 0.2, 0.3, 0.4)]
+    hidden = torch.linspace(-1, 1, 300 * 64).view(300, 64)
     best = float("inf")
     for _ in range(rounds):
         start = time.process_time()
-        value = left
-        for _ in range(60):
-            value = torch.tanh(value @ left)
-        sum(i * i for i in range(300_000))
+        for _ in range(40):
+            value = hidden
+            for weight in weights:
+                value = torch.nn.functional.rms_norm(value + torch.nn.functional.silu(value @ weight), (64,))
+            value.square().mean().backward()
         best = min(best, time.process_time() - start)
     return best

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from minideeptalk.baselines.lanes import LANES, lane_bank, lay_lanes, stages
+from minideeptalk.baselines.lanes_copied import LANES_COPIED, lay_copied_lanes
+from minideeptalk.baselines.puremoe import PUREMOE
 from minideeptalk.baselines.routing import keep_to_own_experts
 from minideeptalk.baselines.talking import open_run
 from minideeptalk.codec import PyramidCodec
@@ -29,8 +31,8 @@ def _stage(code):
     return next(stage for stage in stages(size_config("nano")) if stage.code == code)
 
 
-def _learn(model, code, batch, updates=3):
-    with lane_bank(model, _stage(code), _selection(model)):
+def _learn(model, code, batch, updates=3, selection=None):
+    with lane_bank(model, _stage(code), selection or _selection(model)):
         trained = trainable_only(model, _stage(code).trainable)
         optimizer = torch.optim.AdamW(trained, lr=1e-2, weight_decay=0.1)
         for _ in range(updates):
@@ -90,6 +92,47 @@ def test_a_run_with_lanes_is_read_again_as_it_was(tiny):
     again.load_state_dict(model.state_dict())
     with torch.no_grad():
         assert torch.equal(again(**batch.model_inputs()).hidden, model(**batch.model_inputs()).hidden)
+
+
+# ---- lanes with copies -----------------------------------------------------------------------------------------------------
+
+
+def _copies(model):
+    experts = model.config.experts
+    return Selection((tuple(range(experts, 2 * experts)),) * len(model.mixtures()), 2 * experts, "copies")
+
+
+def test_lanes_with_copies_begin_as_the_model_that_they_copy(tiny):
+    model, plain = tiny.model(), tiny.model()
+    plain.load_state_dict(model.state_dict())
+    lanes, batch = lay_copied_lanes(model, _copies(model)).eval(), tiny.batch(tiny.builder())
+    with torch.no_grad():
+        assert torch.allclose(lanes(**batch.model_inputs()).hidden, plain.eval()(**batch.model_inputs()).hidden, atol=1e-6)
+    assert lanes.active_parameters() == pytest.approx(plain.active_parameters(), rel=0.04)
+
+
+def test_copies_learn_and_written_steps_stay_the_same_to_the_byte(tiny):
+    model = tiny.model()
+    selection = _copies(model)
+    lay_copied_lanes(model, selection).eval()
+    batch = tiny.batch(tiny.builder())
+    before = {name: value.detach().clone() for name, value in model.named_parameters() if ".lane_" in name}
+    experts = [mixture.experts.gate_up_proj.detach().clone() for mixture in model.mixtures()]
+    with torch.no_grad():
+        written = model(WRITTEN).hidden
+    _learn(model, "3", batch, selection=selection)
+    with torch.no_grad():
+        assert torch.equal(model(WRITTEN).hidden, written)
+    assert before and not [name for name, value in model.named_parameters() if name in before and torch.equal(value, before[name])]
+    half = len(experts[0]) // 2
+    for mixture, old in zip(model.mixtures(), experts):
+        assert torch.equal(mixture.experts.gate_up_proj[:half], old[:half])
+        assert not torch.equal(mixture.experts.gate_up_proj[half:], old[half:])
+
+
+def test_lanes_with_copies_train_as_long_as_puremoe():
+    mine, theirs = LANES_COPIED.stages(size_config("nano")), PUREMOE.stages(size_config("nano"))
+    assert [(stage.updates, stage.batch, stage.tasks) for stage in mine] == [(stage.updates, stage.batch, stage.tasks) for stage in theirs]
 
 
 # ---- talking to a finished run --------------------------------------------------------------------------------------------
