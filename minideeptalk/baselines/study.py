@@ -26,6 +26,7 @@ from minideeptalk.errors import LearnerError
 from minideeptalk.model.checkpoints import has_stage
 from minideeptalk.records import RunRecord
 from minideeptalk.training.arm import ALIGNED, Arm
+from minideeptalk.training.checkpoints import in_one_move
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.run import complete, fingerprint
 from minideeptalk.training.stages import pretrain_stage
@@ -131,10 +132,8 @@ def work(job: Job) -> str:
     torch.set_num_threads(1)
     source = job.begins_as()
     if source is not None and not job.folder.exists():
-        fresh = job.folder.with_name(f".{job.folder.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(source.folder, fresh, ignore=shutil.ignore_patterns("done", "score.json", "progress"))
-        fresh.rename(job.folder)
+        with in_one_move(job.folder) as fresh:
+            shutil.copytree(source.folder, fresh, ignore=shutil.ignore_patterns("done", "score.json", "progress"), dirs_exist_ok=True)
     recipe = Recipe(job.plan.config, job.folder, job.seed, at_rate(job.arm, job.factor), _ready(job), progress=False)
     STEPS[job.step](job, recipe)
     return job.folder.name

@@ -1,10 +1,12 @@
-"""Progress inside a stage, so that a long run can be interrupted: safetensors and JSON only."""
+"""Progress inside a stage, and folders written in one move, so that a long run can be interrupted: safetensors and JSON only."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -27,17 +29,18 @@ class Progress:
     scaler: dict = field(default_factory=dict)
 
 
-def save_progress(folder: Path, model, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write model (an open expert bank included), optimizer state and progress to `folder`, replacing it as a whole."""
-    fresh = folder.with_name(folder.name + ".new")
+@contextmanager
+def in_one_move(folder: Path) -> Iterator[Path]:
+    """A fresh place to write to, which takes the place of `folder` when the block ends well; interrupted, `folder` is as it was.
+
+    Example:
+        >>> with in_one_move(folder) as fresh:
+        ...     model.save_pretrained(fresh)
+    """
+    fresh, old = folder.with_name(f".{folder.name}.new"), _before(folder)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    save_file({name: value.contiguous().clone() for name, value in model.state_dict().items()}, fresh / "model.safetensors")
-    moments = {f"{index}.{name}": value.contiguous() for index, state in optimizer.state_dict()["state"].items()
-               for name, value in state.items()}
-    save_file(moments, fresh / "optimizer.safetensors")
-    (fresh / "progress.json").write_text(json.dumps(asdict(progress)))
-    old = _before(folder)
+    yield fresh
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         os.replace(folder, old)
@@ -45,9 +48,19 @@ def save_progress(folder: Path, model, optimizer: torch.optim.Optimizer, progres
     shutil.rmtree(old, ignore_errors=True)
 
 
+def save_progress(folder: Path, model, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write model (an open expert bank included), optimizer state and progress to `folder`, replacing it as a whole."""
+    moments = {f"{index}.{name}": value.contiguous() for index, state in optimizer.state_dict()["state"].items()
+               for name, value in state.items()}
+    with in_one_move(folder) as fresh:
+        save_file({name: value.contiguous().clone() for name, value in model.state_dict().items()}, fresh / "model.safetensors")
+        save_file(moments, fresh / "optimizer.safetensors")
+        (fresh / "progress.json").write_text(json.dumps(asdict(progress)))
+
+
 def _before(folder: Path) -> Path:
-    """Where the last progress stands while the next takes its place."""
-    return folder.with_name(folder.name + ".old")
+    """Where the last one stands while the next takes its place."""
+    return folder.with_name(f".{folder.name}.old")
 
 
 def load_progress(folder: Path | None, model, optimizer: torch.optim.Optimizer) -> Progress:

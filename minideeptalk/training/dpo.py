@@ -19,7 +19,7 @@ from minideeptalk.config import SizeConfig
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.tasks import IGNORE, Batch
 from minideeptalk.training.loop import choose_precision
-from minideeptalk.training.losses import LossParts, audio_loss, text_loss
+from minideeptalk.training.losses import LossParts, audio_loss, steps_with_target, text_loss
 from minideeptalk.training.stages import AUDIO_SIDE, Stage
 
 BETA = 0.1
@@ -36,10 +36,9 @@ def preference_stage(size: SizeConfig) -> Stage:
 
 def stream_scores(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Log-probability of the codes of each row and stream, summed over steps: (B, T, D) and (B, T, Q) -> (B, Q)."""
-    wanted = (target != IGNORE).any(dim=-1)  # (B, T)
-    logits, targets = model.audio_logits(hidden[wanted]).float(), target[wanted]  # (n, Q, rows), (n, Q)
+    heard, targets, row = steps_with_target(hidden, target, (target != IGNORE).any(dim=-1))  # (n, D), (n, Q), (n,)
+    logits = model.audio_logits(heard).float()  # (n, Q, rows)
     steps = -F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="none").view(targets.shape)
-    row = wanted.nonzero()[:, 0]  # (n,) the row that each step belongs to
     return steps.new_zeros(len(target), target.shape[-1]).index_add(0, row, steps)
 
 

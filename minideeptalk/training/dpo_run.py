@@ -26,6 +26,7 @@ from minideeptalk.records import RunRecord, environment, read_record, relative_t
 from minideeptalk.speech.voices import HELD_OUT_VOICE
 from minideeptalk.tasks import ExampleBuilder, TaskSampler
 from minideeptalk.training.arm import ALIGNED, DEEPTALK
+from minideeptalk.training.checkpoints import in_one_move
 from minideeptalk.training.dpo import ANCHOR, BETA, PreferenceLoss, preference_stage
 from minideeptalk.training.loop import train_stage
 from minideeptalk.training.preferences import PreferencePlan, Preferences, make_preferences, pair_batch
@@ -77,11 +78,8 @@ class PreferenceRun:
             self.model, self.stage,
             lambda step: pair_batch(preferences.pairs, self.sampler, self.stage.batch, f"{self.seed}-{self.stage.code}-{step}"),
             seed=self.seed, progress_folder=progress, show_progress=self.progress, loss=PreferenceLoss(self.model))
-        target = self.folder / "stages" / self.stage.name
-        fresh = target.with_name(f".{self.stage.name}.new")
-        self.model.save_pretrained(fresh)
-        shutil.rmtree(target, ignore_errors=True)
-        fresh.rename(target)
+        with in_one_move(self.folder / "stages" / self.stage.name) as fresh:
+            self.model.save_pretrained(fresh)
         shutil.rmtree(progress.parent, ignore_errors=True)
         return result
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import extract_model_from_parallel
 from tqdm.auto import tqdm
 
 from minideeptalk.experts import Modality
@@ -82,6 +83,7 @@ def train_stage(
             result = _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evaluate, evaluations, show_progress, loss,
                                   threads)
     finally:
+        extract_model_from_parallel(model, keep_fp32_wrapper=False)  # out of half precision, however the stage ended
         model.to(home)
     result["trainable"] = sum(parameter.numel() for parameter in trained)
     return result

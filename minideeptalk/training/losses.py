@@ -29,15 +29,19 @@ class LossParts:
     more: dict[str, float] = field(default_factory=dict)
 
 
-def _with_target(hidden: torch.Tensor, target: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The steps where `wanted` (B, T) is True, of both; a GPU is waited for once, where a mask as index waits each time."""
+def steps_with_target(hidden: torch.Tensor, target: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The steps where `wanted` (B, T) is True, of both; a GPU is waited for once, where a mask as index waits each time.
+
+    Returns:
+        hidden (n, D), target (n, ...), and the row of the batch that each step belongs to (n,).
+    """
     places = wanted.flatten().nonzero().squeeze(1)  # (n,)
-    return hidden.flatten(0, 1).index_select(0, places), target.flatten(0, 1).index_select(0, places)
+    return hidden.flatten(0, 1).index_select(0, places), target.flatten(0, 1).index_select(0, places), places // wanted.shape[1]
 
 
 def text_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
     """Mean cross-entropy over the steps that have a text target; hidden (B, T, D), target (B, T)."""
-    hidden, target = _with_target(hidden, target, (target != IGNORE))
+    hidden, target, _ = steps_with_target(hidden, target, target != IGNORE)
     share = joint_share(len(target))
     if not len(target):
         return None
@@ -48,7 +52,7 @@ def audio_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor 
     """Mean cross-entropy of each codec stream (Q,); hidden (B, T, D), target (B, T, Q)."""
     if target is None:
         return None
-    hidden, targets = _with_target(hidden, target, (target != IGNORE).any(dim=-1))  # (n, D), (n, Q)
+    hidden, targets, _ = steps_with_target(hidden, target, (target != IGNORE).any(dim=-1))  # (n, D), (n, Q)
     logits = model.audio_logits(hidden).float()  # (n, Q, rows)
     losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="none").view(targets.shape)
     counts = (targets != IGNORE).sum(dim=0)  # (Q,)

@@ -25,6 +25,7 @@ from minideeptalk.model.checkpoints import has_stage, load_stage
 from minideeptalk.records.rows import curve_rows, load_rows
 from minideeptalk.tasks import ExampleBuilder, SpokenSet, TaskSampler
 from minideeptalk.training.arm import ALIGNED, Arm
+from minideeptalk.training.checkpoints import in_one_move
 from minideeptalk.training.loop import train_stage
 from minideeptalk.training.losses import batch_loss
 from minideeptalk.training.parts import Parts
@@ -242,12 +243,8 @@ class Recipe:
 
     def _save(self, model, stage: Stage) -> None:
         """Write the stage's checkpoint in one move, so that an interruption never leaves half of one."""
-        target = self.folder / "stages" / stage.name
-        fresh = target.with_name(f".{stage.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        model.save_pretrained(fresh)
-        shutil.rmtree(target, ignore_errors=True)  # what is left of a damaged one
-        fresh.rename(target)
+        with in_one_move(self.folder / "stages" / stage.name) as fresh:
+            model.save_pretrained(fresh)
         shutil.rmtree(self.folder / "progress" / stage.name, ignore_errors=True)
 
 

@@ -72,7 +72,7 @@ def test_progress_is_json_and_safetensors_and_a_half_written_one_is_not_taken_fo
     with pytest.raises(Interrupted):
         train(tiny, tiny.model(), ALIGN, stop_at=2, progress_folder=folder)
     assert {path.name for path in folder.iterdir()} == {"model.safetensors", "optimizer.safetensors", "progress.json"}
-    folder.rename(tmp_path / "stage.new")  # as a crash in the middle of saving leaves it
+    folder.rename(tmp_path / ".stage.new")  # as a crash in the middle of saving leaves it
     assert train(tiny, tiny.model(), ALIGN, progress_folder=folder)["drawn"] == [0, 1, 2, 3, 4, 5]
 
 
@@ -80,7 +80,7 @@ def test_a_crash_between_the_old_progress_and_the_new_leaves_one_of_them(tiny, t
     folder = tmp_path / "stage"
     with pytest.raises(Interrupted):
         train(tiny, tiny.model(), ALIGN, stop_at=2, progress_folder=folder)
-    folder.rename(tmp_path / "stage.old")  # the new one has not taken its place yet
+    folder.rename(tmp_path / ".stage.old")  # the new one has not taken its place yet
     assert train(tiny, tiny.model(), ALIGN, progress_folder=folder)["drawn"] == [2, 3, 4, 5]
 
 
@@ -91,6 +91,16 @@ def test_a_model_ends_in_its_own_precision(tiny, half_precision):
     same.load_state_dict(model.state_dict())
     with torch.no_grad():
         assert torch.equal(model.eval()(**batch).hidden, same.eval()(**batch).hidden)  # not rounded by what wrapped it in training
+
+
+def test_a_model_comes_out_of_half_precision_when_an_update_fails(tiny, half_precision):
+    model, batch = tiny.model(), tiny.batch(tiny.builder()).model_inputs()
+    with pytest.raises(Interrupted):
+        train(tiny, model, JOINT, stop_at=2)
+    same = tiny.model()
+    same.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(model.eval()(**batch).hidden, same.eval()(**batch).hidden)
 
 
 def test_without_a_fast_gpu_training_stays_on_the_cpu_whatever_else_there_is(tiny, monkeypatch):
