@@ -6,7 +6,7 @@ from pathlib import Path
 
 from minideeptalk.baselines.arms import find_arm
 from minideeptalk.baselines.cascade import CASCADE, cascade_talker
-from minideeptalk.baselines.modular import MODULAR, modular_talker
+from minideeptalk.baselines.modular import MODULAR, MODULAR_JOINED, modular_talker
 from minideeptalk.codec import PyramidCodec
 from minideeptalk.config import size_config
 from minideeptalk.errors import LearnerError
@@ -19,7 +19,7 @@ from minideeptalk.training.arm import Arm
 from minideeptalk.training.folders import SETTINGS, RunSettings
 from minideeptalk.training.recipe import Recipe
 
-PAIRS = {CASCADE.name: cascade_talker, MODULAR.name: modular_talker}
+PAIRS = {CASCADE.name: cascade_talker, MODULAR.name: modular_talker, MODULAR_JOINED.name: modular_talker}
 """The arms of two models, and what makes a conversation partner of them."""
 LAST = "3-joint"
 

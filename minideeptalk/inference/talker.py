@@ -67,7 +67,7 @@ class Talker:
 
     @classmethod
     def load(cls, folder: Path | str, stage: str = "3-joint", parallel: bool = True) -> Talker:
-        """Open a finished run, or the shipped samples.
+        """Open a finished run of the recipe, or the shipped samples; `baselines.talking.open_run` opens those of every arm.
 
         Raises:
             LearnerError: when there is no checkpoint of this stage, or one that cannot be read.

@@ -43,8 +43,16 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        """Duration, from the file's header."""
-        header = soundfile.info(self.path)
+        """Duration, from the file's header.
+
+        Raises:
+            LearnerError: if it is no sound that can be read.
+        """
+        try:
+            header = soundfile.info(self.path)
+        except soundfile.LibsndfileError as error:
+            raise LearnerError(f"a sound file at {self.path}", str(error), "the download was cut off, or the file moved",
+                               "fetch the corpus again") from error
         return header.frames / header.samplerate
 
     def waveform(self) -> np.ndarray:

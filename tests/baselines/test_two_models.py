@@ -13,6 +13,7 @@ from minideeptalk.baselines.cascade import CASCADE, Cascade, Transcripts, with_s
 from minideeptalk.baselines.experts_apart import EXPERTS_APART, groups
 from minideeptalk.baselines.modular import (
     MODULAR,
+    MODULAR_JOINED,
     ThinkAndSpeak,
     ThinkerTalker,
     Unmarked,
@@ -243,7 +244,7 @@ def test_what_the_talker_says_step_by_step_is_what_its_training_would_predict(ti
 # ---- anybody may talk to them ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arm", [CASCADE, MODULAR], ids=lambda arm: arm.name)
+@pytest.mark.parametrize("arm", [CASCADE, MODULAR, MODULAR_JOINED], ids=lambda arm: arm.name)
 def test_a_finished_run_of_two_models_can_be_talked_to(tiny, tmp_path, arm, capsys):
     trained(tiny, tmp_path, arm)
     ear = Ear(tiny.words, replace(size_config("nano").ear, width=6, heads=2))
@@ -251,7 +252,7 @@ def test_a_finished_run_of_two_models_can_be_talked_to(tiny, tmp_path, arm, caps
     ear.save(tmp_path / "ear")
     PyramidCodec.fit([torch.randn(200, 80)], CodecConfig(codebook_size=8, iterations=1)).save(tmp_path / "codec")
     (tmp_path / "config.json").write_text(json.dumps({"size": "nano", "seed": 0, "arm": arm.name, "scratch": True}))
-    assert open_run(tmp_path).decoder is {CASCADE: Cascade, MODULAR: ThinkerTalker}[arm]
+    assert open_run(tmp_path).decoder is (Cascade if arm is CASCADE else ThinkerTalker)
     noise = write_audio(tmp_path / "question.wav", torch.rand(24_000).sub(0.5).numpy())
     assert main(["talk", str(tmp_path), "--audio", str(noise), "--out", str(tmp_path / "answer.wav"), "--json"]) == 0
     reply = json.loads(capsys.readouterr().out)

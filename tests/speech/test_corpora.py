@@ -60,6 +60,12 @@ def test_every_rate_becomes_16_khz_with_the_same_seconds_and_pitch(tmp_path, rat
     assert pitch_of(waveform) == pytest.approx(200, abs=3)
 
 
+def test_what_is_no_sound_has_no_seconds_and_says_so(tmp_path):
+    (tmp_path / "7.wav").write_text("404: not found")
+    with pytest.raises(LearnerError, match="fetch the corpus again"):
+        print(Recording(tmp_path / "7.wav", "seven").seconds)
+
+
 def test_samples_at_8_khz_taken_for_16_khz_are_noticed_by_their_seconds():
     with pytest.raises(LearnerError, match=r"expected 0.50 s of sound in 7.wav, got 0.25 s.*0.5 times as long"):
         same_seconds(4_000 / 16_000, 4_000 / 8_000, "7.wav")
