@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import torch
 
 from minideeptalk.codec import PyramidCodec
 from minideeptalk.config import STYLES
-from minideeptalk.errors import LearnerError
 from minideeptalk.hearing import Judge
 from minideeptalk.speech.features import griffin_lim, log_mel, normalise_loudness
 from minideeptalk.speech.voices import ASSISTANT_VOICE, HELD_OUT_VOICE, USER_VOICES
-from minideeptalk.teaching.explorer import read_bytes
+from minideeptalk.teaching.live import told_on, uploaded_sound
 from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.viz.audio import AudioClip
 
@@ -57,11 +54,9 @@ class CodecExplorer:
         self._explained(self._say)
 
     def listen_to_file(self, uploaded) -> None:
-        """Send a recording through the codec; the value of the upload widget differs between ipywidgets 7 and 8."""
-        if not uploaded:
-            return
-        entry = next(iter(uploaded.values())) if isinstance(uploaded, dict) else uploaded[0]
-        self._explained(lambda: (torch.as_tensor(read_bytes(bytes(entry["content"]))), ""))
+        """Send a recording through the codec."""
+        if uploaded:
+            self._explained(lambda: (torch.as_tensor(uploaded_sound(uploaded)), ""))
 
     def show_again(self) -> None:
         """The same sound at another depth."""
@@ -76,12 +71,10 @@ class CodecExplorer:
 
     def _explained(self, make) -> None:
         """Make a sound and show it, or the sentence of its error."""
-        try:
+        with told_on(self.page):
             sound, said = make()
             self.page.value = codec_html(self.codec, self.judge, sound, said, self.depth.value)
             self.sound, self.said = sound, said  # only what could be shown
-        except LearnerError as error:
-            self.page.value = f"<p>{escape(str(error))}</p>"
 
 
 def codec_html(codec: PyramidCodec, judge: Judge, sound: torch.Tensor, words: str, depth: int) -> str:

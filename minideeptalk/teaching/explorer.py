@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from html import escape
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from minideeptalk.config import STYLES
-from minideeptalk.errors import LearnerError
 from minideeptalk.inference.talker import Reply, Talker
 from minideeptalk.model import AudioToken
-from minideeptalk.speech.files import read_audio
 from minideeptalk.speech.voices import HELD_OUT_VOICE, USER_VOICES
+from minideeptalk.teaching.live import told_on, uploaded_sound
 from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.viz.audio import AudioClip
 
@@ -56,11 +53,9 @@ class TalkExplorer:
         self._explained(lambda: self._answer(self._say(), f"{self.voice.value}, {self.style.value}", self.question.value))
 
     def ask_file(self, uploaded) -> None:
-        """Answer an uploaded recording; the value of the upload widget differs between ipywidgets 7 and 8."""
-        if not uploaded:
-            return
-        entry = next(iter(uploaded.values())) if isinstance(uploaded, dict) else uploaded[0]
-        self._explained(lambda: self._answer(read_bytes(bytes(entry["content"])), "your recording", ""))
+        """Answer an uploaded recording."""
+        if uploaded:
+            self._explained(lambda: self._answer(uploaded_sound(uploaded), "your recording", ""))
 
     def _say(self) -> np.ndarray:
         from minideeptalk.speech.synthesis import Synthesizer
@@ -77,10 +72,8 @@ class TalkExplorer:
 
     def _explained(self, work) -> None:
         """Show what `work` gives, or the sentence of its error."""
-        try:
+        with told_on(self.page):
             self.page.value = work()
-        except LearnerError as error:
-            self.page.value = f"<p>{escape(str(error))}</p>"
 
 
 def reply_html(reply: Reply, waveform: np.ndarray, who: str, words: str) -> str:
@@ -91,11 +84,3 @@ def reply_html(reply: Reply, waveform: np.ndarray, who: str, words: str) -> str:
     wait = sum(reply.latency_ms.values())
     clips.append(AudioClip("Answer:", reply.waveform, reply.text, f"The ear took your style for {reply.style}; first sound after {wait:.0f} ms."))
     return Sounds(clips)._repr_html_()
-
-
-def read_bytes(content: bytes) -> np.ndarray:
-    """A WAV or FLAC file in memory as (N,) float32 at 16 kHz; errors as `speech.files.read_audio` explains them."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "your recording.wav")
-        path.write_bytes(content)
-        return read_audio(path)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from minideeptalk.config import STYLES
-from minideeptalk.errors import LearnerError
 from minideeptalk.evaluation.spoken import Examiners
 from minideeptalk.hearing.judge import Judge
 from minideeptalk.hearing.metrics import edit_distance
@@ -13,6 +10,7 @@ from minideeptalk.inference.decoding import speak
 from minideeptalk.inference.parallel import ParallelDecoder
 from minideeptalk.inference.sampling import Sampling
 from minideeptalk.inference.talker import Talker
+from minideeptalk.teaching.live import told_on
 from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.viz.audio import AudioClip
 
@@ -44,10 +42,8 @@ class TakesExplorer:
 
     def run(self) -> None:
         """Say the words, and show the takes in the judge's order; or say what is wrong with the words."""
-        try:
+        with told_on(self.page):
             self.page.value = self._ranked()
-        except LearnerError as error:
-            self.page.value = f"<p>{escape(str(error))}</p>"
 
     def _ranked(self) -> str:
         words = self.words.value.lower().split()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from minideeptalk.errors import LearnerError
 from minideeptalk.experts import FORMULAS, NORMALISERS, ExpertLoads, Selection, forbid_experts, select_audio_experts
 from minideeptalk.inference.decoding import answer_in_text
 from minideeptalk.tasks import ExampleBuilder
+from minideeptalk.teaching.live import told_on
 
 
 class SelectionTrial:
@@ -45,12 +45,10 @@ class SelectionTrial:
 
     def run(self) -> None:
         """Measure and ask twice, with everybody there and with the chosen experts closed."""
-        try:
+        with told_on(self.page):
             before, answered = self.losses(self.model), self._answer()
             with forbid_experts(self.model, self.selection.audio_experts):
                 after, then = self.losses(self.model), self._answer()
-        except LearnerError as error:
-            self.page.value = f"<p>{escape(str(error))}</p>"
             return
         chosen = "".join(f"<li>layer {layer}: {', '.join(map(str, experts))}</li>" for layer, experts in enumerate(self.selection.audio_experts, start=1))
         rises = "".join(f"<tr><th scope='row'>{escape(skill)}</th><td>{before[skill]:.3f}</td><td>{after[skill]:.3f}</td></tr>" for skill in before)

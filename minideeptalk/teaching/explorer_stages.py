@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from minideeptalk.errors import LearnerError
 from minideeptalk.inference.decoding import speak
 from minideeptalk.inference.talker import Talker
+from minideeptalk.teaching.live import told_on
 from minideeptalk.teaching.samples import shipped_talker
 from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.viz.audio import AudioClip
@@ -51,12 +51,10 @@ class StageExplorer:
     def run(self) -> None:
         """Say and answer with the chosen stage; an error becomes its sentence."""
         stage = self.stage.value
-        try:
+        with told_on(self.page):
             talker = self.talkers[stage] = self.talkers.get(stage) or shipped_talker(stage)
             sound = said_after(talker, self.words.value.lower().split())
             written = talker.answer_text(self.question.value.lower())
-        except LearnerError as error:
-            self.page.value = f"<p>{escape(str(error))}</p>"
             return
         clip = AudioClip(f"After stage {stage.split('-')[0]}:", sound, self.words.value, "Are these the words?")
         self.page.value = f"{Sounds([clip])._repr_html_()}<p>Asked in writing, it answers <strong>{escape(written)}</strong>.</p>"

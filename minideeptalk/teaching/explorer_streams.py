@@ -11,6 +11,7 @@ from minideeptalk.errors import LearnerError
 from minideeptalk.inference.decoding import Answer, speak
 from minideeptalk.inference.talker import Talker
 from minideeptalk.model import delay, delays, undelay
+from minideeptalk.teaching.live import told_on
 from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.teaching.tables import Table
 from minideeptalk.viz.audio import AudioClip
@@ -63,10 +64,8 @@ class StreamExplorer:
 
     def speak(self) -> None:
         """Say the words, delay and undo, and show sound and steps; or say what is wrong with the words."""
-        try:
+        with told_on(self.page):
             self.page.value = self._spoken()
-        except LearnerError as error:
-            self.page.value = f"<p>{escape(str(error))}</p>"
 
     def _spoken(self) -> str:
         builder, words = self.talker.builder, self.words.value.lower().split()

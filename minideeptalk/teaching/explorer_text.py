@@ -8,8 +8,8 @@ from html import escape
 
 import torch
 
-from minideeptalk.errors import LearnerError
 from minideeptalk.inference.talker import Talker
+from minideeptalk.teaching.live import told_on
 from minideeptalk.teaching.tables import Table
 
 LONGEST_ANSWER = 16
@@ -72,10 +72,8 @@ class TextExplorer:
 
     def ask(self) -> None:
         """Answer the typed question with the chosen model, or say what is wrong with it."""
-        try:
+        with told_on(self.page):
             guesses = word_by_word(self.talkers[self.model.value], self.question.value.lower())
-        except LearnerError as error:
-            self.page.value = f"<p>{escape(str(error))}</p>"
             return
         self.page.value = guesses_html(guesses, f"{self.question.value}, {self.model.value}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from html import escape
 
 import torch
 
@@ -16,6 +15,7 @@ from minideeptalk.inference.parallel import ParallelDecoder
 from minideeptalk.inference.sampling import Sampling
 from minideeptalk.inference.talker import Talker
 from minideeptalk.tasks import Example
+from minideeptalk.teaching.live import told_on
 from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.teaching.tables import Table
 from minideeptalk.viz.audio import AudioClip
@@ -89,10 +89,8 @@ class TimeExplorer:
 
     def speak(self) -> None:
         """Say the words as the knobs are set, and show sound and times; or say what is wrong."""
-        try:
+        with told_on(self.page):
             self.page.value = self._spoken()
-        except LearnerError as error:
-            self.page.value = f"<p>{escape(str(error))}</p>"
 
     def _spoken(self) -> str:
         prompt = self.talker.builder.say_prompt(self.words.value.lower().split(), "neutral")

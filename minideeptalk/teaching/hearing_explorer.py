@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import torch
 
 from minideeptalk.config import STYLES
-from minideeptalk.errors import LearnerError
 from minideeptalk.hearing import Ear, Judge
 from minideeptalk.speech.features import log_mel
 from minideeptalk.speech.voices import HELD_OUT_VOICE, USER_VOICES
-from minideeptalk.teaching.explorer import read_bytes
+from minideeptalk.teaching.live import told_on, uploaded_sound
 from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.viz.audio import AudioClip
 
@@ -53,11 +50,9 @@ class HearingExplorer:
         self._explained(lambda: self._show(self._say(), self.words.value.lower()))
 
     def listen_to_file(self, uploaded) -> None:
-        """Hear a recording; the value of the upload widget differs between ipywidgets 7 and 8."""
-        if not uploaded:
-            return
-        entry = next(iter(uploaded.values())) if isinstance(uploaded, dict) else uploaded[0]
-        self._explained(lambda: self._show(torch.as_tensor(read_bytes(bytes(entry["content"]))), ""))
+        """Hear a recording."""
+        if uploaded:
+            self._explained(lambda: self._show(torch.as_tensor(uploaded_sound(uploaded)), ""))
 
     def _say(self) -> torch.Tensor:
         from minideeptalk.speech.synthesis import Synthesizer
@@ -70,10 +65,8 @@ class HearingExplorer:
 
     def _explained(self, work) -> None:
         """Show what `work` gives, or the sentence of its error."""
-        try:
+        with told_on(self.page):
             self.page.value = work()
-        except LearnerError as error:
-            self.page.value = f"<p>{escape(str(error))}</p>"
 
 
 def with_noise(sound: torch.Tensor, decibels: float | None, seed: int = 0) -> torch.Tensor:
