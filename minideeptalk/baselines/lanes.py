@@ -77,12 +77,12 @@ class LaneRouter(HardRouter):
         return logits.index_copy(1, columns, own)
 
 
-def low_rank(linear: nn.Linear, ears: Ears) -> nn.Module:
+def low_rank_lane(linear: nn.Linear, ears: Ears) -> nn.Module:
     """What takes the place of a matrix that both modalities pass."""
     return LaneLinear(linear, ears, RANK)
 
 
-def lay_lanes(model: DeepTalkModel, selection: Selection, lane: Callable[[nn.Linear, Ears], nn.Module] = low_rank) -> DeepTalkModel:
+def lay_lanes(model: DeepTalkModel, selection: Selection, lane: Callable[[nn.Linear, Ears], nn.Module] = low_rank_lane) -> DeepTalkModel:
     """Put a `LaneRouter` into every mixture, and a `lane` in the place of every matrix that both modalities pass."""
     ears = Ears(model)
     for mixture, audio_experts in zip(model.mixtures(), selection.audio_experts, strict=True):

@@ -49,11 +49,10 @@ class SelectionTrial:
             before, answered = self.losses(self.model), self._answer()
             with forbid_experts(self.model, self.selection.audio_experts):
                 after, then = self.losses(self.model), self._answer()
-            return
-        chosen = "".join(f"<li>layer {layer}: {', '.join(map(str, experts))}</li>" for layer, experts in enumerate(self.selection.audio_experts, start=1))
-        rises = "".join(f"<tr><th scope='row'>{escape(skill)}</th><td>{before[skill]:.3f}</td><td>{after[skill]:.3f}</td></tr>" for skill in before)
-        self.page.value = (f"<p>Given away:</p><ul>{chosen}</ul><p>It answers <strong>{escape(answered)}</strong>; without them <strong>{escape(then)}</strong>.</p>"
-                           f"<table><caption>Loss by skill</caption><tr><th>skill</th><th>all open</th><th>closed</th></tr>{rises}</table>")
+            chosen = "".join(f"<li>layer {layer}: {', '.join(map(str, experts))}</li>" for layer, experts in enumerate(self.selection.audio_experts, start=1))
+            rises = "".join(f"<tr><th scope='row'>{escape(skill)}</th><td>{before[skill]:.3f}</td><td>{after[skill]:.3f}</td></tr>" for skill in before)
+            self.page.value = (f"<p>Given away:</p><ul>{chosen}</ul><p>It answers <strong>{escape(answered)}</strong>; without them <strong>{escape(then)}</strong>.</p>"
+                               f"<table><caption>Loss by skill</caption><tr><th>skill</th><th>all open</th><th>closed</th></tr>{rises}</table>")
 
     def _answer(self) -> str:
         prompt = self.builder.text_prompt(self.question.value.lower().split())

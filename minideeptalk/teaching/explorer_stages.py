@@ -55,6 +55,5 @@ class StageExplorer:
             talker = self.talkers[stage] = self.talkers.get(stage) or shipped_talker(stage)
             sound = said_after(talker, self.words.value.lower().split())
             written = talker.answer_text(self.question.value.lower())
-            return
-        clip = AudioClip(f"After stage {stage.split('-')[0]}:", sound, self.words.value, "Are these the words?")
-        self.page.value = f"{Sounds([clip])._repr_html_()}<p>Asked in writing, it answers <strong>{escape(written)}</strong>.</p>"
+            clip = AudioClip(f"After stage {stage.split('-')[0]}:", sound, self.words.value, "Are these the words?")
+            self.page.value = f"{Sounds([clip])._repr_html_()}<p>Asked in writing, it answers <strong>{escape(written)}</strong>.</p>"

@@ -74,8 +74,7 @@ class TextExplorer:
         """Answer the typed question with the chosen model, or say what is wrong with it."""
         with told_on(self.page):
             guesses = word_by_word(self.talkers[self.model.value], self.question.value.lower())
-            return
-        self.page.value = guesses_html(guesses, f"{self.question.value}, {self.model.value}")
+            self.page.value = guesses_html(guesses, f"{self.question.value}, {self.model.value}")
 
 
 def guesses_html(guesses: list[Guess], caption: str) -> str:
