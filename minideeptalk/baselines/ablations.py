@@ -170,6 +170,9 @@ def padding_in_the_loss(text_model: DeepTalkModel) -> Callable:
     return PaddingInTheLoss(*Tokenizer().encode(["<wait>"]))
 
 
+MORE_STEPS = ("speech tokens: of as many answers, but each takes more steps, since streams lag",)
+
+
 def layouts() -> list[Arm]:
     """How the rows of a step are combined and how loud a heard frame is, where words stand, whether padding is learnt, and how far codec streams lag.
 
@@ -180,8 +183,8 @@ def layouts() -> list[Arm]:
             _arm("rows-sum", "the bare sum of the eight rows", choices=bare_sum),
             _arm("rows-weighted", "a weighted mean: text counts as much as the seven codec rows together", choices=text_as_all_codes),
             _arm("heard-as-it-comes", "the adapter's frames are as loud as they come", choices=heard_as_it_comes),
-            _arm("delay-level", "codec streams lag by pyramid level", delay="level"),
-            _arm("delay-stream", "codec stream i lags i + 1", delay="stream"),
+            _arm("delay-level", "codec streams lag by pyramid level", delay="level", declared=MORE_STEPS),
+            _arm("delay-stream", "codec stream i lags i + 1", delay="stream", declared=MORE_STEPS),
             _arm("layout-aligned", "a word stands at its first step alone", layout="aligned"),
             _arm("layout-ahead", "all words first, then padding", layout="ahead"),
             _arm("layout-ahead-padding", "all words first, then padding that is in the loss", layout="ahead", loss=padding_in_the_loss)]

@@ -64,5 +64,6 @@ class Arm:
     declared: tuple[str, ...] = ()
 
 
-DEEPTALK = Arm("deeptalk", "the paper's layout: all text first, codec stream i lags i + 1", layout="ahead", delay="stream")
+DEEPTALK = Arm("deeptalk", "the paper's layout: all text first, codec stream i lags i + 1", layout="ahead", delay="stream",
+               declared=("speech tokens: of as many answers, but each takes more steps, since its last stream lags",))
 ALIGNED = Arm("deeptalk-aligned", "each word of an answer stands where it sounds")
