@@ -122,7 +122,7 @@ Table(("step", "text", "whole step", "halves", "quarters"), rows, "Eight rows a 
 #
 # Three patterns are in use here. **None**: all streams together, one step behind the text. **By level**: halves after wholes, quarters after halves.
 # **By stream**: stream $i$ lags $i + 1$ steps when counted from zero, which is the paper's. Choose one, and step through the decoding. A number is the frame that a code belongs to; the
-# red column is chosen now, and blue frames are whole, so they can sound.
+# orange column is chosen now, light blue is known, and dark blue frames are whole, so they can sound.
 
 # %%
 def my_lags(name):
@@ -175,9 +175,9 @@ finish(figure, "Grid of eight rows by thirteen steps for three delay patterns. W
 rows = []
 for name, told in PATTERNS.items():
     lags = my_lags(name)
-    rows.append((told, " ".join(map(str, lags)), str(max(lags) + 1), f"{max(lags) * STEP_SECONDS * 1000:.0f} ms",
+    rows.append((told, "\u00a0".join(map(str, lags)), str(max(lags) + 1), f"{max(lags) * STEP_SECONDS * 1000:.0f} ms",
                  f"{max(lags) / (len(codes) + 1 + max(lags)):.0%}"))
-Table(("delay", "lags", "steps until a frame is whole", "sound lost to waiting", "share of our clip's steps"), rows,
+Table(("delay", "lags", "steps until a frame is whole", "sound lost to waiting, at real-time pace", "share of our clip's steps"), rows,
       "What a delay costs")
 
 # %% [markdown]
@@ -249,7 +249,7 @@ def my_counter(starts, steps):
     return [step - max(start for start in starts if start <= step) + 1 for step in range(steps)]
 
 # %% [markdown]
-# One thing more. Attention knows order by **positions**. If each step of sound advanced the position, the second word of a list would be five places from the
+# One thing more. Attention knows order by **positions**. If each step of sound advanced the position, the second word of a list would be several places from the
 # first, and what the text model learnt about lists, *the next word is one place on*, would not fit. So where words are held, positions count *words*: they stand
 # still while a word sounds.
 
@@ -591,7 +591,8 @@ rows.append(("half of the answers begin to sound within", *waits))
 Table(("ability", *heads), rows, "Two arrangements through the whole recipe, from their run records")
 
 # %% [markdown]
-# Before you give the arrangement the credit, ask what *else* differs. A run record keeps its recipe, so the two can be compared:
+# The last row is time on the clock. This small model computes a step in a few milliseconds, so a delay costs it steps of computing and not 80 ms
+# each; a model that is only just fast enough would wait as long as the table of delays says. Before you give the arrangement the credit, ask what *else* differs. A run record keeps its recipe, so the two can be compared:
 
 # %%
 def recipe_of(run):
@@ -615,7 +616,7 @@ print(f"Of {len(papers | ours)} settings of the recipe beside layout and delay t
 # ## What goes wrong: the delay undone wrongly
 #
 # Shifting and shifting back is a few lines, and an error by one raises no exception: every number is a valid code. You have to *listen*. We take another clip, delay its codes by
-# stream, and undo that in four ways. A judge, the recogniser that shares nothing with the model, writes down what it hears.
+# stream, and undo that once rightly and in four wrong ways. A judge, the recogniser that shares nothing with the model, writes down what it hears.
 
 # %%
 from minideeptalk.hearing.judge import Judge
@@ -646,7 +647,7 @@ Table(("the delay", "word errors", "right length"), rows, f"What the judge wrote
 
 # %% [markdown]
 # Mind the error that only adds a step: it is nearly right, so nobody notices, and every answer loses its last frame. That is why the round trip, delay and undo for
-# many lengths, is a test in this library, and the first thing that this chapter asserted.
+# many lengths, is a test in this library, and this chapter asserted it above.
 #
 # ## What goes wrong: more text than sound
 #
@@ -863,7 +864,7 @@ check("06-4", spoken_loss)
 print(f"- A step has {1 + Q} rows: the {frames} steps of “{clip.words}” hold {frames * (1 + Q)} numbers.")
 print(f"- Asked for “{clip.words}” the finished model wrote “{' '.join(said)}” and spoke {len(sound_codes)} frames.")
 print(f"- In a short training, lowest loss first: {'; '.join(order)}.")
-print(f"- The delay by stream waits {max(lags) * STEP_SECONDS * 1000:.0f} ms before the first frame is whole.")
+print(f"- The delay by stream waits {max(lags)} steps, {max(lags) * STEP_SECONDS * 1000:.0f} ms at real-time pace, before the first frame is whole.")
 worst = max(errors, key=errors.get)
 print(f"- A delay that was {worst[0].lower()}{worst[1:]} gave {percent(errors[worst])} word errors, and no exception.")
 print("- Delay, layouts, vectors, losses and decoding equal the library's.")

@@ -57,7 +57,8 @@ chapter.diagram()
 # The miniature of this book has three layers with experts. In each of them the router gives every token to two of sixteen
 # experts. We ask the finished miniature one of the recorded questions and listen to its routers. Move the slider: the model
 # reads who speaks, hears word by word, and then answers, one step of 80 milliseconds at a time. Bright is a large gate weight;
-# a ring marks an expert that was chosen to learn speech.
+# a white dot marks an expert that was chosen to learn speech. (One row of the model speaks here, which is easier to watch. The talker of
+# chapter 00 uses two and is right more often; chapter 12 tells why.)
 
 # %%
 import plotly.graph_objects as go
@@ -73,7 +74,7 @@ from minideeptalk.viz.steps import routing_by_step
 from minideeptalk.viz.style import BLUE, GREEN, HEAT, VERMILLION, finish
 
 talker = shipped_talker()
-clip = sample_clips("question")[0]
+clip = sample_clips("question")[1]
 trace = trace_answer(talker, talker.listen(torch.from_numpy(read_audio(clip.path))))
 chosen = Selection.load(shipped_run() / "selection.json").audio_experts
 print(f"“{clip.words}” → “{trace.answer}”, {len(trace.labels)} steps, {trace.prompt_steps} of them the prompt")

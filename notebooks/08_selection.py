@@ -96,7 +96,7 @@ print(f"{1 - written / loads.tokens[[Modality.TEXT_PROMPT, Modality.TEXT_ANSWER]
 
 # %% [markdown]
 # Every point below is an expert. Squares are chosen. The dashed line is the formula's border: above and to the left of it an
-# expert is given to speech. Choose the layer, the formula, the normaliser (more about it soon) and the number of audio experts.
+# expert is given to speech (with *worst first*, below and to the right; *random* and *by index* have no border). Choose the layer, the formula, the normaliser (more about it soon) and the number of audio experts.
 # Which expert is busiest with sound, and is it chosen?
 
 # %%

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # One modality at a time
 #
-# You will train only the audio experts and then only the text experts, and prove afterwards, byte by byte, that nothing else
-# has moved. On the way you will meet a popular way of freezing that does not freeze.
+# You will train, of all experts, only the audio experts and then only the text experts, and prove afterwards, byte by byte, that nothing
+# has moved which should stand still. On the way you will meet a popular way of freezing that does not freeze.
 #
 # ![Eight experts in one stored tensor. Experts 2 and 5 are lifted out into a bank, storage of their own, and only the bank is given to the optimizer. The other six have no gradient, no momentum and no decay, so they cannot move.](../book/_static/09-bank.svg)
 #
@@ -55,8 +55,8 @@ chapter.diagram()
 # ## Who may learn when
 #
 # Chapter 08 has dealt the experts out: some to speech, the others to text. Now each side learns **alone**. In stage 2.1 the
-# model is shown speech only, and only the audio experts are open and learn. In stage 2.2 it is shown text only, and only the
-# text experts are open and learn. The router stands still in both: it has to know its way when all experts are open again.
+# model is shown speech only; of the experts only the audio experts are open and learn, and the adapter, audio rows and audio heads of
+# stage 1 go on learning. In stage 2.2 it is shown text only, and only the text experts are open and learn. The router stands still in both: it has to know its way when all experts are open again.
 #
 # Move through the stages. Solid bars learn, pale ones stand still.
 
@@ -102,7 +102,7 @@ figure, choices = go.Figure(), []
 for stage in stages:
     opacity = [1.0 if part in learning_parts(stage) else 0.2 for part in parts]
     total = sum(weights_of[part] for part in learning_parts(stage))
-    words = f"stage {stage.code}, {stage.title.lower()}: {total:,} weights learn"
+    words = f"stage {stage.code}, {stage.title.lower()}:<br>{total:,} weights learn"
     choices.append(dict(label=f"{stage.code} {stage.title}", method="update",
                         args=[{"marker.opacity": [opacity]}, {"title.text": words}]))
 
@@ -112,7 +112,7 @@ figure.add_bar(y=[part.replace("_", " ") for part in parts], x=[weights_of[part]
                marker=dict(color=[VERMILLION if "audio" in part or part == "adapter" else BLUE for part in parts],
                            opacity=start[0]["marker.opacity"][0]), hovertemplate="%{y}: %{x:,} weights<extra></extra>")
 slider = dict(active=2, steps=choices, currentvalue=dict(prefix="stage "), pad=dict(t=60))
-figure.update_layout(title=dict(text=start[1]["title.text"], font=dict(size=14)), sliders=[slider], margin=dict(t=44))
+figure.update_layout(title=dict(text=start[1]["title.text"], font=dict(size=14)), sliders=[slider], margin=dict(t=60))
 figure.update_xaxes(title="weights", type="log").update_yaxes(autorange="reversed")
 told = "; ".join(f"{stage.code}: {', '.join(sorted(learning_parts(stage))).replace('_', ' ')}" for stage in stages[1:])
 finish(figure, f"Bars of the weights of each part of the model; a slider chooses the stage, learning parts are solid. {told}.",
@@ -392,7 +392,7 @@ for name, losses in views.items():
 figure.add_bar(x=list(FAMILIES), y=choices[0]["args"][0]["y"][0], marker=dict(color=BLUE))
 slider = dict(active=0, steps=choices, currentvalue=dict(prefix="moment: "), pad=dict(t=70))
 figure.update_layout(title=dict(text=choices[0]["args"][1]["title.text"], font=dict(size=14)), sliders=[slider])
-top = sorted(value for losses in views.values() for value in losses.values())[-3]
+top = max(value for losses in views.values() for value in losses.values())
 figure.update_yaxes(title="text loss, nats", range=[0, 1.05 * top])
 told = "; ".join(f"{name} {value:.2f}" for name, value in means.items())
 finish(figure, f"Bars of the text loss by skill; a slider chooses the moment. Means: {told}.", height=430).update_layout(margin=dict(t=60))

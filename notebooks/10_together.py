@@ -58,9 +58,11 @@ chapter.diagram()
 # speak, with the same speech and the same number of updates. Height is the **text kept**: the share of what the text model of stage 0 could do, each
 # skill corrected for guessing. *Covered* skills are those whose text is repeated in after-training. The written text of the
 # *uncovered* ones never comes back. Two of these, reverse and compare, are still asked aloud; the other five are gone altogether.
+# A share below zero means: worse than guessing. A model that no longer answers with one of two candidates does not even guess.
 #
 # The solid line is the recipe. Move the slider to see a rival beside it, with its t interval (`95 %`, over seeds) as a band.
-# The thin lines are all others; the table below the figure says in what each differs. A rival that has no stages 2.1 and 2.2 trains the same updates in one go, so its line has fewer points.
+# The thin lines are all others; the table below the figure says in what each differs. A rival without stages 2.1 and 2.2
+# trains their updates in one go, so its line has fewer points; low-rank lanes have no stage 2.2, and its few updates fall away.
 
 # %%
 import numpy as np
@@ -96,8 +98,7 @@ first = [arm for arm in (REFERENCE, "puremoe", "sequential") if arm in lines]  #
 rival_curves({arm: lines[arm] for arm in dict.fromkeys([*first, *lines])}, REFERENCE, STAGE_CODES)
 
 # %% [markdown]
-# Here are the ends of the lines as numbers. An interval that is missing means that one seed has run, and one seed cannot tell
-# how sure it is. Chapter 14 compares the arms in pairs, which is fairer, and sets beside them how well each of them speaks: an
+# Here are the ends of the lines as numbers. Chapter 14 compares the arms in pairs, which is fairer, and sets beside them how well each of them speaks: an
 # arm that learns nothing forgets nothing.
 
 # %%
@@ -107,13 +108,14 @@ SKILLS = {"covered": covered, "asked aloud only": aloud, "gone": set(FAMILIES) -
 rows = []
 for arm, runs in arms.items():
     ends = [t_interval(list(kept_of(runs, group).values())) for group in SKILLS.values()]
-    changes = next(iter(runs.values()))["config"]["arm"]["changes"]
+    changes = "the recipe; the others are told against it" if arm == REFERENCE else next(iter(runs.values()))["config"]["arm"]["changes"]
     rows.append((arm, changes, str(len(runs)), *(told(end) for end in ends)))
 Table(("arm", "in what it differs", "seeds", *(f"{name}, %" for name in SKILLS)), rows, "Text kept at the end: mean over seeds and half of the 95 % t interval")
 
 # %% [markdown]
 # Which skills are they? Each row below is an arm, each column a skill, a star marks the covered ones. Move the slider from stage
-# to stage: where does the first dark column appear, and in whose rows?
+# to stage: where does the first dark column appear, and in whose rows? An empty
+# row says that this arm has no such stage.
 
 # %%
 some = next(iter(arms[REFERENCE].values()))
@@ -278,7 +280,8 @@ print(f"{moved} tensors moved, all of them parts of stage 3; mine ended where th
 #
 # How much text is left? Ask each skill its questions before and after. Some skills are answered by choosing one of two, so half of the
 # answers come right by guessing. A drop from all right to half right is then not a loss of half: everything is gone. So each
-# accuracy is first corrected for **chance**, then divided by what it was, and the mean is taken over skills.
+# accuracy is first corrected for **chance**, then divided by what it was, and the mean is taken over skills. An accuracy below chance gives a
+# negative share, so more than all of an ability can be lost.
 
 # %%
 from minideeptalk.evaluation.text_skills import text_accuracy
@@ -430,8 +433,8 @@ Table(("put back to stage 1", "covered kept", "uncovered kept"), rows, "The ship
 #
 # ## Where the tokens go
 #
-# The other side of the same story: the routers. Each row is a layer, each column an expert, rings mark the audio experts, the
-# upper map is for text tokens and the lower one for audio tokens. Move the slider over the stages, and watch the columns with rings
+# The other side of the same story: the routers. Each row is a layer, each column an expert, white dots mark the audio experts, the
+# upper map is for text tokens and the lower one for audio tokens. Move the slider over the stages, and watch the columns with dots
 # when you arrive at stage 3.
 
 # %%
@@ -456,8 +459,8 @@ Table(("when", "text tokens", "audio tokens"), rows, f"Share of choices that go 
 # %% [markdown]
 # Read the last two rows. Where text and audio go to the same experts after stage 3, the partition of chapters 08 and 09 is undone:
 # experts that were set apart for speech now work for both, and what text knew has to be learnt there anew, from covered text
-# alone. Nothing in an open stage 3 holds the partition, neither here nor in the paper's code. Rivals that do hold it, token by token,
-# are in the first figure: `hard-routing`, `deeptalk-by-token` and `deeptalk-lanes`, as far as they have run.
+# alone. Nothing in an open stage 3 holds the partition, neither here nor in the paper's code. A rival that does hold it, token by token,
+# is in the first figure: `deeptalk-lanes`. (`hard-routing` and `deeptalk-by-token` hold it too; where they have run, they are there as well.)
 #
 # ## Run it small
 #

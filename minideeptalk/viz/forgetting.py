@@ -147,7 +147,7 @@ def rival_curves(curves: Mapping[str, Mapping[str, Curve]], reference: str, stag
     if reference not in curves or not rivals:
         raise LearnerError(f"curves of {reference} and of a rival", ", ".join(curves) or "none")
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.1,
-                           subplot_titles=[f"{group} families" for group, _, _ in GROUPS])
+                           subplot_titles=[f"{group} skills" for group, _, _ in GROUPS])
     for row, (group, _, _) in enumerate(GROUPS, start=1):
         figure.add_trace(_thin_lines([curves[arm][group] for arm in rivals], row == 1), row=row, col=1)
         for arm, colour, dash in ((reference, BLUE, "solid"), (rivals[0], VERMILLION, "dash")):
@@ -157,7 +157,7 @@ def rival_curves(curves: Mapping[str, Mapping[str, Curve]], reference: str, stag
     figure.update_layout(sliders=[{"active": 0, "steps": steps, "currentvalue": {"prefix": "rival: "}, "pad": {"t": 60}, "font": {"color": INK}}])
     figure.update_xaxes(tickvals=list(range(len(stages))), ticktext=list(stages), range=[-0.1, len(stages) - 0.9])
     figure.update_xaxes(title={"text": "after stage"}, row=2, col=1)
-    lowest = min(point[1] for arm in curves.values() for group in arm.values() for point in group)
+    lowest = min(mean - (half or 0.0) for arm in curves.values() for group in arm.values() for _, mean, half in group)
     figure.update_yaxes(tickformat=".0%", range=[min(0.0, lowest) - 0.03, 1.08])
     figure.update_yaxes(title={"text": "text kept"}, row=2, col=1)
     return finish(figure, _rivals_alt(curves, reference), height=600)

@@ -62,7 +62,12 @@ def _heat(shares, layers, experts, modality) -> go.Heatmap:
 
 
 def _titles(stage: str) -> list[str]:
-    return [f"{modality} tokens, after {stage}" for modality in MODALITIES]
+    return [f"{modality} tokens, after {_told(stage)}" for modality in MODALITIES]
+
+
+def _told(stage: str) -> str:
+    code = stage_code(stage)
+    return f"stage {code}" if code[:1].isdigit() else code
 
 
 def _scale(record: Mapping) -> dict:

@@ -35,8 +35,10 @@ function exploreSelection(box) {
 
   function axes(limit, x, y) {
     make("rect", { x: LEFT, y: TOP, width: SIZE, height: SIZE, fill: "none", stroke: "currentColor", "stroke-opacity": 0.4 });
-    for (let tick = 0; tick <= 4; tick++) {
-      const value = (limit * tick) / 4, shown = limit > 0.5 ? value.toFixed(2) : value.toFixed(3);
+    const raw = limit / 4, power = 10 ** Math.floor(Math.log10(raw));
+    const gap = [5, 2.5, 2, 1].find((number) => number * power <= raw) * power;  // round numbers, four or more of them
+    for (let value = 0; value <= limit + 1e-9; value += gap) {
+      const shown = limit > 0.5 ? value.toFixed(2) : value.toFixed(3);
       make("text", { x: x(value), y: TOP + SIZE + 17, "text-anchor": "middle" }, shown);
       make("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, shown);
     }
@@ -78,7 +80,7 @@ function exploreSelection(box) {
       return `${name}: ${chosen.join(", ")} · ${percent[0]} of the sound, ${percent[1]} of the text`;
     });
     const title = document.createElement("strong"), list = document.createElement("ul");
-    title.textContent = `${state.count} audio experts by ${state.formula.replace("_", " ")}, normaliser ${state.normaliser}`;
+    title.textContent = `${state.count} audio experts ${state.formula === "by_index" ? "" : "by "}${state.formula.replace("_", " ")}, normaliser ${state.normaliser}`;
     for (const words of rows) list.append(Object.assign(document.createElement("li"), { textContent: words }));
     tells.replaceChildren(title, list);
     plot.setAttribute("aria-label", `${data.layers[state.layer]}: experts by text load and audio load. ${rows[state.layer]}`);

@@ -46,7 +46,8 @@ def template() -> go.layout.Template:
 
 def finish(figure: go.Figure, alt: str, height: int) -> go.Figure:
     """Give a figure the common look, its height in pixels and its alt text; the width stays the page's."""
-    figure.update_layout(template=template(), height=height, autosize=True, meta={"alt": alt})
+    figure.update_layout(template=template(), height=height, autosize=True, meta={"alt": alt},
+                         autotypenumbers="strict")  # a slider's step lets plotly guess an axis anew, and stages "0" and "2.1" are no numbers
     return figure
 
 
