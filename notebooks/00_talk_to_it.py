@@ -108,7 +108,7 @@ for family, clip in first_of.items():
 Sounds(players)
 
 # %% [markdown]
-# The words under each answer are the model's own text: it writes while it speaks. The voice is rough. It comes through a codec that keeps very
+# The words beside each *Answer* are the model's own text: it writes while it speaks. The voice is rough. It comes through a codec that keeps very
 # little, and through a model that learnt to speak in minutes. Listen for the words: are they those that are written?
 #
 # A spoken question holds more than words. The miniature also hears *how* you ask, in a neutral, happy, sad or angry voice, and can be asked to answer in the same
@@ -229,8 +229,8 @@ print(f"{tuple(answer.codes.shape)} codes -> {len(sound)} samples, {len(sound) /
 # ## The same as the library's?
 #
 # The library gives out its sound in pieces while the model still speaks, with cross-fades between them, so its samples differ a little. Words,
-# codes and length do not. (We wrote the loop of a model that finds its own words while it speaks; elsewhere the library lets a second row find them, as the
-# paper does: chapter 12.)
+# codes and length do not. (They need not be the words of the first list. Our loop finds its words while it speaks, in one row; `talker.answer` let a second
+# row find them, as the paper does: chapter 12. Below, the library is told to use one row, too.)
 
 # %%
 from minideeptalk.inference.talker import Talker
@@ -272,6 +272,7 @@ HTML(abilities_table(record))
 # ## What was forgotten
 #
 # Before it learnt to speak, the model was a text model with ten skills. Here they are before (open) and after (filled), with a tick for chance.
+# Blue skills are *covered*: their text is repeated while the model learns to speak. Orange ones are *uncovered*: theirs never comes again.
 
 # %%
 forgetting_by_family(record)
@@ -297,7 +298,7 @@ forgetting_curve(record)
 # %% [markdown]
 # ## Who does the work
 #
-# In each layer a router sends every token to a few experts. The upper map shows the tokens of text, the lower one those of sound; rings mark the
+# In each layer a router sends every token to a few experts. The upper map shows the tokens of text, the lower one those of sound; white dots mark the
 # experts that were chosen to learn speech, by how much sound and how little text had used them. Move through the stages: do the two kinds of token part ways?
 
 # %%
@@ -307,7 +308,8 @@ routing_heat_map(record)
 # ## How long until it speaks
 #
 # From the end of the question to the first sound of the answer, the parts one after the other. What a microphone adds, and the time to notice that
-# the question is over, are not in it.
+# the question is over, are not in it. *Encode*: the ear listens. *Prefill*: the model reads the prompt and makes its first step. *Lead and delay*: further steps
+# until the first sound is whole. *Codec*: codes become samples. *Leading silence*: the voice itself does not begin at once.
 
 # %%
 latency_timeline(record)
@@ -360,6 +362,8 @@ for family in first_of:
     columns = right_written, right_text, right_sound, refused
     rows.append((family, str(len(own)), *(str(sum(flags[number] for number in own)) for flags in columns)))
 heads = "skill", "asked", "right in writing", "right aloud, text", "right aloud, sound", "refused"
+by_skill = record["metrics"]["spoken_qa_by_family"]["text"]["add"]
+print(f"Sums in the record: typed {percent(record['metrics']['text_accuracy']['after']['add'])} right, heard {percent(by_skill)}.")
 Table(heads, rows, "The question clips, skill by skill")
 
 # %% [markdown]
@@ -367,6 +371,9 @@ Table(heads, rows, "The question clips, skill by skill")
 # speaking row is left with making them sound, and there a right word can still come out wrong: compare the two columns *aloud*. So few
 # questions give coarse numbers, and the clips were chosen to show every voice, one of which no training used. The record's examination had
 # more questions; compare.
+#
+# One skill stands out. *Add* is nearly always right when it is typed and hardly ever when it is heard, although the ear gets most words right (next table). To find
+# a sum in the ear's vectors is the one thing that this model did not learn.
 #
 # ## What goes wrong
 #
@@ -407,7 +414,7 @@ Table(("sound", "the ear heard", "confidence", "it answers"), rows, "What it was
 # ## Talk to it yourself
 #
 # In Jupyter or Colab, run the next cell: type a question out of the world's words, choose voice and style, and press *Ask*; or load a recording. It
-# needs the speech extra, which the set-up cell installed. On this page the cell is not run; the players above are its silent twin.
+# needs the speech extra, which the set-up cell installed. On this page the cell is not run; the players above stand in for it.
 
 # %% tags=["skip-execution"]
 from minideeptalk.teaching.explorer import TalkExplorer
@@ -572,7 +579,7 @@ print(f"- Of {len(strange)} sounds that it was not made for, it refused {refusal
 print(f"- Learning to speak cost {percent(drop['covered'])} of the text skills that were repeated")
 print(f"  and {percent(drop['uncovered'])} of those that were not.")
 print(f"- Half of its answers begin to sound within {metrics['first_audio_ms']['p50']:.0f} ms.")
-print("- Hearing, prompt, steps and codec, called by hand, gave the library's own answer.")
+print("- Hearing, prompt, steps and codec, called by hand, gave the library's one-row answer.")
 
 # %% [markdown]
 # ## References

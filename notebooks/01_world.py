@@ -110,7 +110,7 @@ Table(("skill", "example", "spoken", "covered", "a guess is right", "stands for"
 # written many times, so nearly every sum you put aside is also in the training set. A model that *remembers* would look like one that *adds*.
 #
 # Instead we put aside **combinations**: the pair of numbers decides, before any sentence is written, and whichever number comes first.
-# Move the slider from that split to random splits of more and more sentences. Purple is a sum that stands on both sides.
+# Move the slider from that split to random splits of more and more sentences. Pink (*train and test*) is a sum that stands on both sides.
 
 # %%
 LARGE, SMALL = range(10, 90), range(1, 10)
@@ -354,8 +354,8 @@ sentences = [my_sum(rng) for _ in range(5000)]
 coin = random.Random(chapter.seed + 1)
 by_lot = ["test" if coin.random() < 0.2 else "train" for _ in sentences]  # every sentence is dealt once
 by_sum = [split_of("add", combination) for _, _, combination in sentences]
-lie = chapter.measure("parrot, random split of sentences", parrot_accuracy(by_lot, sentences))
-truth = chapter.measure("parrot, split by combination", parrot_accuracy(by_sum, sentences))
+lie = chapter.measure("parrot, random split of sentences", parrot_accuracy(by_lot, sentences), grain=0.001)
+truth = chapter.measure("parrot, split by combination", parrot_accuracy(by_sum, sentences), grain=0.001)
 
 # %% [markdown]
 # The parrot cannot add. Only one of the two splits knows.
@@ -461,7 +461,7 @@ finish(figure, f"Curves of accuracy. After {halfway[0]} updates trained stories 
                f"whole stories are at {control[2]:.0%}.", height=400)
 
 # %%
-chapter.measure("trained stories, halfway", halfway[1])
+chapter.measure("trained stories, halfway", halfway[1], grain=0.001)
 chapter.measure("held-out pairs, halfway (chance 0.333)", halfway[2])
 chapter.measure("held-out stories, halfway", control[2])
 assert halfway[2] < 1 / 3 < control[2]

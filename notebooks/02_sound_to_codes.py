@@ -404,7 +404,7 @@ finish(figure, f"Above, the log-mel of “{show_words}”; below, what the first
 # %%
 copies = [normalise_loudness(griffin_lim(level)) for level in levels]
 listen = ["One code a step: you may guess the rhythm.", "The first half of each step is sharper.",
-          "Both halves: by now the words should be there.", "The first frame of each step is sharper.",
+          "Both halves: by now most of the words should be there.", "The first frame of each step is sharper.",
           "The second frame.", "The third frame.", "All that the codes can say.",
           "No codes at all: the rest of the ring is the way back's."]
 SoundSlider([AudioClip(f"{name[0].upper()}{name[1:]}:", copy, show_words, hint, heard=heard) for name, copy, hint, heard
@@ -414,7 +414,7 @@ SoundSlider([AudioClip(f"{name[0].upper()}{name[1:]}:", copy, show_words, hint, 
 # ## Build it: sound while the codes still come
 #
 # The model will make a step at a time, and nobody wants to wait for the last one. But Griffin-Lim looks at a whole stretch: a frame's window reaches over its neighbours. Decode the pieces
-# one by one, and each begins and ends without neighbours: a hole. So decode each piece together with a little of its **past**. Now there is no hole, but the new piece has found another
+# one by one, and each begins and ends without neighbours: a hole. So decode each piece together with a little of its **past**. Now half of the hole is left, at the end of the older piece, and the new piece has found another
 # phase than the old one, and where they meet the wave jumps: a **click**. So hold the last two frames of every piece back, and let the next one fade
 # over them, one coming up as the other goes down: a **cross-fade**.
 
@@ -477,7 +477,7 @@ def dip(sound, place):
 # %%
 ways = {"alone": lambda codes: glued(codes, 0), "with their past": lambda codes: glued(codes, 2),
         "with past and cross-fade": lambda codes: torch.cat(list(my_stream(codec, codes.split(2)))),
-        "not at all: decoded whole": codec.decode}
+        "all at once": codec.decode}
 marks = {}
 for name, way in ways.items():
     measured = []
@@ -593,7 +593,8 @@ print(f"Characters misread: {nano_point[2]:.1%} through all seven, {ceiling[1]:.
 print(f"{nano_point[0]:.0f} bits a second instead of {16 * SAMPLE_RATE}, as 16-bit samples have.")
 
 # %% [markdown]
-# Read two things from it. The picture's error falls evenly, while the words are there early: what the later codes buy is the voice. And compare the pyramid with the flat stack at
+# Read two things from it. The picture's error falls evenly, and the misread characters with it: every further code clears up some of the words. The melody is there early: three codes
+# keep nearly as much of it as all seven. And compare the pyramid with the flat stack at
 # the same rate: is the pyramid better? We keep it because it is the paper's shape, and because its codes have an order in time, which chapter 06 needs, not because it wins.
 #
 # ## Is the codebook in use?
@@ -685,7 +686,7 @@ Sounds(clips)
 # ## Try it yourself
 #
 # In Jupyter or Colab, run the next cell: type words, choose voice, style and depth, or load a recording of your own voice. Do not expect to recognise yourself: the codebooks know one
-# synthetic speaker. On this page the cell is not run; the sliders above are its silent twin.
+# synthetic speaker. On this page the cell is not run; the sliders above stand in for it.
 
 # %% tags=["skip-execution"]
 from minideeptalk.teaching.codec_explorer import CodecExplorer

@@ -251,8 +251,8 @@ def my_compress(states, path):
 #
 # How loud should that be? The language model is used to the loudness of its words. Left alone, the vectors become hundreds of times
 # louder, and what its layers add to so loud a vector hardly changes it. In stage 1 the model is frozen, so it cannot turn them down.
-# So the level is chosen such that a heard word is about five times as loud as a written one. The number below looks smaller, less than
-# one word, because the same vector will stand in seven rows of a step (chapter 06), and the seven add up. [Chapter 13](13_speaking_style.ipynb) measures the loudness with and without.
+# So the level is chosen such that a heard word is about five times as loud as a written one. The loudness that the second cell below prints is even less than that of a new
+# written word, because the same vector will stand in seven rows of a step (chapter 06), and the seven add up. [Chapter 13](13_speaking_style.ipynb) measures the loudness with and without.
 
 # %%
 def loudness(vectors):
@@ -317,7 +317,7 @@ Table(("what", "how many", "a second", "numbers in each"), rows, f"“{clip.word
 # ## Build it: counting errors
 #
 # How well did it hear? Count the fewest words that must be exchanged, left out or put in to turn what was said into what was heard: the **edit distance**. Divided by the words that
-# were said, it is the **word error rate**. The table below has in row $i$ and column $j$ the distance between the first $i$ words said and the first $j$ heard; each cell follows
+# were said, it is the **word error rate**. The list `table` in the code below has in row $i$ and column $j$ the distance between the first $i$ words said and the first $j$ heard; each cell follows
 # from three neighbours. Going back from the corner tells the errors apart.
 
 # %%
@@ -487,9 +487,10 @@ for number, (label, ys) in enumerate(zip(labels, choices[-1]["args"][0]["y"])):
     colour, name, dash = ((colours[number], WORDS[label - 1], "solid") if label else ("#767676", "blank", "dot"))
     figure.add_scatter(x=middles, y=ys, mode="lines", name=name, line=dict(color=colour, dash=dash, width=2.5))
 for number, span in enumerate(true_words):
-    figure.add_scatter(x=[span.start, (span.start + span.end) / 2, span.end], y=[1.1] * 3, mode="lines+text",
-                       line=dict(color=colours[number], width=9), text=["", span.symbol, ""], showlegend=False,
-                       textposition="top center", hoverinfo="skip")
+    figure.add_scatter(x=[span.start, span.end], y=[1.1] * 2, mode="lines", line=dict(color=colours[number], width=9),
+                       showlegend=False, hoverinfo="skip")
+    figure.add_scatter(x=[(span.start + span.end) / 2], y=[1.14], mode="text", text=[span.symbol], textposition="top center",
+                       showlegend=False, hoverinfo="skip")
 slider = dict(active=len(choices) - 1, steps=choices, currentvalue=dict(prefix="update "), pad=dict(t=60))
 figure.update_layout(sliders=[slider]).update_xaxes(title="seconds")
 figure.update_yaxes(title="probability", range=[-0.03, 1.3], tickvals=[0, 0.5, 1])
@@ -521,7 +522,7 @@ pairs = [(span, begin, end) for utterance, found in checked for span, (begin, en
 inside = sum(span.start < (begin + end) / 2 < span.end for span, begin, end in pairs) / len(pairs)  # the middle of its label
 places = [((begin + end) / 2 - span.start) / (span.end - span.start) for span, begin, end in pairs]
 carried = sum((end - begin) / (span.end - span.start) for span, begin, end in pairs) / len(pairs)
-chapter.measure("words found inside their true time", inside)
+chapter.measure("words found inside their true time", inside, grain=1 / len(pairs))
 chapter.measure("where in the word the spike stands, 0 begin, 1 end", sum(places) / len(places))
 chapter.measure("share of a word's time that carries its label", carried);
 

@@ -91,7 +91,7 @@ choices = []
 for k in range(1, E + 1):
     opacity = [1.0 if expert in ranked[:k] else 0.25 for expert in range(E)]
     kept = sum(probabilities[expert] for expert in ranked[:k])
-    words = f"{k} of {E} experts run, with {kept:.0%} of the probability"
+    words = f"{k} of {E} experts run: {kept:.0%} of the probability"
     changes = [{"marker.opacity": [opacity]}, {"title.text": words}]
     choices.append(dict(label=str(k), method="update", args=changes))
 bars, title = choices[K - 1]["args"]
@@ -392,7 +392,7 @@ def heat_map(tables, alt, prefix="update "):
 
 
 heat_map(tables, "Heat map of six token families by twelve experts. At the start every family uses many "
-                 "experts; after training each family keeps to a few of its own.")
+                 "experts; after training each family keeps to a few, though two may share theirs.")
 
 # %% [markdown]
 # **Specialisation** in one number: how many bits an expert's number tells about the family, the mutual information of the table. It is zero when

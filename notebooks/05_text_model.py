@@ -103,7 +103,7 @@ Table(("skill", "question", "stage 0 writes", "finished model writes", "stage 0 
 # %% [markdown]
 # The table shows an answer that was lost, where there is one. (Grammar and story are missing: they are a choice between two endings, and come below.) Five questions a
 # skill show that something happens, and no more. The rest of this chapter makes
-# the left column, the model, and a measure that can be trusted with the difference.
+# the model after stage 0, and a measure that can be trusted with the difference.
 #
 # ## Which word next?
 #
@@ -138,7 +138,7 @@ figure = go.Figure(go.Bar(x=shares, y=names, orientation="h", marker=dict(color=
                           hovertemplate="%{y}: %{x:.1%}<extra></extra>"))
 slider = dict(active=asked, steps=steps, currentvalue=dict(prefix="it has read up to: "), pad=dict(t=50))
 figure.update_layout(title=dict(text=title, font=dict(size=14)), sliders=[slider])
-figure.update_xaxes(range=[0, 1], tickformat=".0%", title="probability of the next word")
+figure.update_xaxes(range=[0, 1.05], tickformat=".0%", title="probability of the next word")
 figure.update_yaxes(autorange="reversed", type="category", showgrid=False)
 finish(figure, f"The five likeliest next words at each step of “{' '.join(spoken)}”. Over the question the guesses mean "
                f"nothing. From <assistant> on the likeliest words are {', '.join(p[0][0] for p in pictures[asked:])}.",
@@ -473,7 +473,7 @@ figure = go.Figure([
     go.Bar(x=order, y=heights["0"], name="now (blue: covered)", marker=dict(color=colours), width=0.7,
            hovertemplate="%{x}: %{y:.0%}<extra></extra>"),
     go.Scatter(x=order, y=heights["0"], mode="markers", name="after stage 0", hoverinfo="skip",
-               marker=dict(symbol="line-ew-open", size=20, color="#767676", line=dict(width=3)))])
+               marker=dict(symbol="line-ew-open", size=9, color="#767676", line=dict(width=3)))])
 slider = dict(active=0, steps=steps, currentvalue=dict(prefix="after stage "), pad=dict(t=70))
 figure.update_layout(sliders=[slider])
 figure.update_yaxes(title="above chance", tickformat=".0%", range=[0, 1.04])

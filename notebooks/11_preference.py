@@ -526,8 +526,8 @@ chapter.measure("pairs on the right side at the end, with the anchor", agrees, g
 # ## Did it help?
 #
 # On our own pairs it must. The question is what happens to texts that no training has seen: word lists of the validation split,
-# said before and after, with the likeliest code at each step, as `talk` does. Four numbers each time: word errors, length, **melody**,
-# which is the spread of the pitch inside an utterance, and the words themselves.
+# said before and after, with the likeliest code at each step, as `talk` does. Three numbers each time: word errors, length and **melody**,
+# the spread of the pitch inside an utterance.
 
 # %%
 from minideeptalk.evaluation.delivery import melody, paired_interval
@@ -563,7 +563,7 @@ chapter.measure("melody after, of that before", after["melody"] / before["melody
 
 # %% [markdown]
 # The interval is a **paired bootstrap**: both models said the same texts, so we draw texts with replacement and look at the change
-# each time. That is far sharper than two separate error bars, and still, a hundred words are few. So the library's command
+# each time. That is far sharper than two separate error bars, and still, so few words do not say much. So the library's command
 # `minideeptalk dpo RUN` does it with more of everything.
 
 # %% [markdown]
@@ -620,6 +620,8 @@ for run in runs:
     heard = {when: run["metrics"]["preference"][when]["unseen"]["ear_wer"] for when in ("before", "after")}
     print(f"seed {run['config']['preference']['seed']}, the ear, which ranked nothing: {heard['before']:.1%} word errors before, {heard['after']:.1%} after, unseen texts")
 assert not any(run["metrics"]["preference"]["change"]["unseen"]["high"] < 0 for run in runs), "the text below speaks of a negative result"
+ears = [[run["metrics"]["preference"][when]["unseen"]["ear_wer"] for when in ("before", "after")] for run in runs]
+assert all(later > earlier for earlier, later in ears), "the text below says that the ear's errors rose"
 promised = next(trial for trial in trials if trial["taken"])["unseen"]
 print(f"promised by the trial: {100 * promised['change']:+.1f} points on unseen texts, interval "
       f"{100 * promised['low']:+.1f} to {100 * promised['high']:+.1f}")
@@ -629,8 +631,8 @@ print(f"promised by the trial: {100 * promised['change']:+.1f} points on unseen 
 # the test split nothing of it is left that could be told from zero. What happened? We looked at a dozen noisy numbers and took the
 # largest; its interval was computed as if it had been the only one. Had we tuned on the test split, or had we not measured
 # again, this page would claim a success. So this book claims none: at this size, with these pairs, on this one run, **DPO does not lower the
-# word errors by more than noise**. Look at the second listener too. It is the guard against pleasing the judge; a rise of *its* errors would
-# be a warning, though one without an interval.
+# word errors by more than noise**. Look at the second listener too. It is the guard against pleasing the judge, and *its* errors rose in every run:
+# a warning, though one without an interval.
 #
 # Why so little? A pair is one bit about some hundred codes, drawn independently in each step, and most of what differs between two takes has
 # nothing to do with the error. More than a quarter of the texts has no right take to learn from, like the paper's hard set. And the paper

@@ -213,7 +213,7 @@ rows, where = [], "not taken yet"
 if bench is None:
     rows.append(("minideeptalk bench talk", "-", "-"))
 else:
-    rows += [(part, f"{value['p50']:.1f}", f"{value['p90']:.1f}") for part, value in bench["latency_ms"].items()]
+    rows += [(part, f"{value['p50']:.1f} ms", f"{value['p90']:.1f} ms") for part, value in bench["latency_ms"].items()]
     rows += [(bar["claim"], f"{bar['measured']:.2f}", f"at most {bar['at_most']:g}") for bar in bench["bars"]]
     rows += [(f"{row['name']}: {row['shape']}", f"{row['milliseconds']:.1f} ms", "") for row in bench["rows"]
              if "words after" in row["shape"]]
@@ -363,7 +363,7 @@ print(f"{len(prompts)} answers, {compared} steps: equal to the library's")
 #
 # The codec turns codes into a log-mel picture, step by step. But from picture to sound it must guess a **phase**, by
 # Griffin and Lim's method, which looks at a whole stretch at once. Decode two neighbouring chunks apart, and their phases do not fit: at the
-# **seam** the wave breaks, and you hear a click.
+# **seam** the wave breaks, and one expects a click.
 #
 # The way out has two halves. *Context*: decode each chunk together with a little of the past, so that the phase has settled by the
 # time the new part begins. *Cross-fade*: hold back the last samples of each chunk, and let the next one's version of them come in while the old
@@ -540,8 +540,9 @@ print(f"real-time factor here: {factor:.2f}")
 playback_figure(situations, "real-time factor ", active=3)
 
 # %% [markdown]
-# Move the slider to the right. As long as the factor is small, everything flows and the smallest first chunk is best. As it comes near one, chunks of
-# one step stutter first: each pays the codec for its context again. Beyond one, nothing that streams can flow, and you are better off waiting.
+# Move the slider from the left. As long as the factor is small, everything flows and the smallest first chunk is best. The first lane to break is *first 1, then 4*:
+# beyond a factor of a quarter, its one step of sound is over before four more are ready. Near one, chunks of one step stutter at every seam: each pays the codec
+# for its context again. Beyond one, nothing that streams can flow, and you are better off waiting.
 # That is why this project asks for a real-time factor of at most a fifth *throughout*: also at the end of a long answer.
 #
 # Why not chunks of one step always, on a fast machine? Each chunk is a seam more, and costs more codec time. Does the judge understand the words less
@@ -705,7 +706,7 @@ print(f"a step costs {steps_ms['one row']:.1f} ms in one row and {steps_ms['two 
 written = answer_in_text(model, builder, [in_writing(prompt, builder) for prompt in question_prompts])
 in_text = np.array([" ".join(answer.words) == text for answer, text in zip(written, right)])
 steps_taken = {"text only": np.mean([len(answer.words) + 1 for answer in written]),
-               "text and speech": trials["two rows"]["frames"] / len(question_prompts + say_prompts)}
+               "text and speech": np.mean([len(answer.codes) for answer in trials["two rows"]["answers"]])}
 chapter.measure("right in text only", in_text.mean(), grain=1 / len(in_text))
 families = sorted({question.item.family for question in asked})
 rows, better = [], []

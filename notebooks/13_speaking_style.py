@@ -55,7 +55,7 @@ chapter.diagram()
 # ## The same words, four times
 #
 # Somebody asks the miniature to repeat three words, and does it four times: plainly, happily, sadly and angrily. The words
-# are the same. Listen, and then look at the melody below. The slider of the players also moves the figure.
+# are the same. Look at the melody, and listen: the players stand below it.
 
 # %%
 import math
@@ -93,8 +93,8 @@ def melody_figure(tracks, active, alt):
     for name, track in tracks.items():
         look = dict(color=colours[name], dash=dashes[name], width=3)
         figure.add_scatter(x=np.arange(len(track)) * HOP / SAMPLE_RATE, y=track, name=name, mode="lines+markers",
-                           marker=dict(size=4), line=look, opacity=1.0 if name == active else 0.25)
-        opacity = [float(other == name) or 0.25 for other in tracks]
+                           marker=dict(size=4), line=look, opacity=1.0 if name == active else 0.5)
+        opacity = [float(other == name) or 0.5 for other in tracks]
         choices.append(dict(label=name, method="restyle", args=[{"opacity": opacity}]))
     slider = dict(active=list(tracks).index(active), steps=choices, currentvalue=dict(prefix="style: "), pad=dict(t=50))
     figure.update_layout(sliders=[slider])
@@ -300,11 +300,13 @@ library = style(model, builder, examiners, questions, spoken.replies, native.dec
 shares = {"named": np.trace(live["named"]) / len(asked), "mirrored": np.trace(live["mirrored"]) / len(asked)}
 np.testing.assert_allclose([shares["named"], shares["mirrored"]], [library["recognised"], library["mirrored"]])
 print(f"{len(asked)} questions: tables and shares equal to the library's")
+sounds_like = [(name, *map(str, row)) for name, row in zip(STYLES, live["mirrored"])]
 chapter.measure("style named, native", shares["named"], 1 / len(asked))
 chapter.measure("style mirrored, native", shares["mirrored"], 1 / len(asked))
 chapter.measure("style mirrored, ceiling", library["ceiling"], 1 / len(spoken.replies))
 commonest = max(map(asked.count, STYLES)) / len(asked)
 print(f"chance: {1 / len(STYLES):.0%}; always answering in the commonest style: {commonest:.0%}")
+Table(("asked in", *STYLES), sounds_like, "The shipped miniature mirrors: questions by the style asked in, row, and the style found, column")
 
 # %% [markdown]
 # **Chance** is a guess, one in four. The **ceiling** is what the judge says of original speech that went through the codec:
@@ -325,9 +327,8 @@ chapter.measure("right words, neutral", np.mean(right_plainly), 1 / len(asked));
 #
 # The rivals were trained with the machinery of chapter 14: the **cascade**, and a **modular** thinker-talker. In the modular
 # one the language model is frozen, so it cannot forget any text. An adapter learns to turn the ear's vectors into words as
-# the model knows them, and a talker beside it reads the model's states and speaks. Three systems had equally many updates
-# after stage 0; where the table has a native model that had more, it is there to show what the same recipe comes to when it
-# is not cut short.
+# the model knows them, and a talker beside it reads the model's states and speaks. All three had equally many updates
+# after stage 0, half as many as the shipped miniature of the section before. So the native model mirrors less here than it did there.
 #
 # A score counts each style equally here, whether it was asked for often or seldom. So whoever always answers in the same
 # style scores exactly chance, and not the share of the commonest style.
@@ -417,7 +418,8 @@ finish(figure, "Tables of the style asked in against the style found; a slider m
 
 # %% [markdown]
 # The cascade's rows are all alike, but for the judge's mistakes: it answers everybody in one voice, since its text model sees no difference, and asked for
-# the name of the style it goes on answering the question. Chance is what such rows give.
+# the name of the style it goes on answering the question. In the mirrored rows that gives chance. Of the names it gets none right, since it never says one; the
+# table grants it the share of a guess.
 #
 # ## Hear them side by side
 #

@@ -117,6 +117,13 @@ for count in sorted({len(runs) for runs in measured.values()} - {1}):
           f"{width:.1f} standard deviations to either side")
 front_figure([view_of(name, measured) for name in SPEECH], numbers, "text kept", "speech: ")
 
+# %% [markdown]
+# Most arms keep nearly all of their text and stand close together. Here they are alone, with the front among them; long intervals are cut at the edge.
+
+# %%
+close = {arm: runs for arm, runs in measured.items() if mean_of(runs, "text kept").mean > 0.85}
+front_figure([view_of(name, close) for name in SPEECH], numbers, "text kept", "speech: ")
+
 # %%
 rows = [(f"{numbers[arm]} {arm}", str(len(runs)), kind_of(arm), next(iter(runs.values()))["config"]["arm"]["changes"])
         for arm, runs in arms.items()]
@@ -265,7 +272,7 @@ for arm, runs in arms.items():
     budget = next(iter(runs.values()))["budget"]
     trials = len(budget.get("learning_rate_trials", ()))
     rows.append((arm, f"{budget['trainable'] / 1e6:.2f}", f"{budget['active'] / 1e6:.2f}", f"{budget['updates']:,}",
-                 f"{budget['speech_tokens'] / 1e3:,.0f}", f"{budget['text_tokens'] / 1e3:,.0f}", str(trials)))
+                 f"{budget['speech_tokens'] / 1e3:,.0f}", f"{budget['text_tokens'] / 1e3:,.0f}", f"of {owner}" if (owner := find_arm(arm).rates_of) else str(trials)))
 Table(("arm", "trained, M", "active, M", "updates", "speech tokens, k", "text tokens, k", "rate trials"), rows, "Budgets after stage 0, first seed")
 
 # %%
@@ -277,8 +284,8 @@ Table(("arm", "declared"), [(arm, "; ".join(said).replace("`", "")) for arm, sai
 # Equal updates are not enough: an arm can lose because its learning rate does not suit it. So arms tried three rates, on three seeds,
 # and were judged on the validation split by what they understood, what they said clearly, and what they kept of the *covered* text. The uncovered
 # skills stayed out of sight, since whoever adapts a published model has no text of them. The best rate on average was taken. Arms that differ only in
-# which experts are chosen, and ablations, tried none and run at the rate of the recipe: who changes one thing should change no other. That
-# rate suits the recipe best, so in such a comparison it can only help the recipe. And a rule that cannot see the uncovered skills may take a rate that
+# which experts are chosen, and ablations, tried none and run at the rate of the arm that they change: who changes one thing should change no other. That
+# rate suits the unchanged arm best, so in such a comparison it can only help that one. And a rule that cannot see the uncovered skills may take a rate that
 # forgets more of them: that is the price of not looking.
 
 # %%
@@ -300,6 +307,7 @@ Table(("arm", *(f"{factor:g} × the rate" for factor in factors)), [row for row 
 # ## The table, beside the paper's
 #
 # Now the numbers, in percent. *Lost* is the relative text drop, lower is better, and so are the error rates.
+# It counts what lies above chance, so more than all can be lost: that is worse than guessing.
 
 # %%
 COLUMNS = (("text lost", ("relative_text_drop", "all")), ("uncovered lost", ("relative_text_drop", "uncovered")),
@@ -322,8 +330,8 @@ rows = [(row.name.removeprefix("paper: "), *(("second-hand: " if name in row.sec
 Table(("in the paper", *names.values()), rows, f"Percent, from the {SOURCE.replace('~ ', '')}: to stand beside ours, not to race with it")
 
 # %% [markdown]
-# The paper's model has thousands of times more parameters, real voices and public benchmarks. So do not compare a number above with one
-# below. Compare the *order*: does the recipe lose less text than full fine-tuning, do random experts do worse? Where our order is
+# The paper's model has thousands of times more parameters, real voices and public benchmarks. So do not compare a number of the first table with one of
+# the second. Compare the *order*: does the recipe lose less text than full fine-tuning, do random experts do worse? Where our order is
 # another, the difference figure above says how sure we are.
 #
 # ## At equal speech
@@ -470,7 +478,7 @@ level = float(np.interp(ends[slower][1]["answers"], *zip(*path)))
 print(f"At equal speech, where {other} passes the last loss of {slower}: {other} keeps {level:.1%}, {slower} {ends[slower][1]['kept']:.1%}.")
 
 # %% [markdown]
-# Large markers are the ends: equal updates. A line straight down from one end to the other path is equal speech. One seed, and a small
+# Both begin at `100 %`, where they touch; the recipe's loss rises first, while only its audio experts are open and learn. Large markers are the ends: equal updates. A line straight down from one end to the other path is equal speech. One seed, and a small
 # part of the way: this is how a claim *looks*, not how it is made.
 #
 # ## Load is not importance
@@ -551,7 +559,7 @@ for layer in range(len(load)):
 
 # %% [markdown]
 # Read the figure in two steps. Is *lowest load* better than chance? Is *lowest importance* better than both, and for which skills? An
-# importance measured on covered text protects what it has seen, as a load does. What you may use to choose decides what
+# importance measured on covered text protects what it has seen; whether a load does, the table below asks. What you may use to choose decides what
 # you can protect. Whether the better choice survives training is another question, and the study has the answer: find
 # `deeptalk-importance` in the difference figure.
 #

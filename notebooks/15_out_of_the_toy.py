@@ -614,7 +614,7 @@ print("there and back: equal to the library's;", "first row:", my_table(levels)[
 small_mimi = MimiModel(MimiConfig(num_filters=4, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
                                   num_key_value_heads=2, intermediate_size=16, codebook_size=16, codebook_dim=8,
                                   vector_quantization_hidden_dimension=8, upsample_groups=16))
-small_dac = DacModel(DacConfig(encoder_hidden_size=4, decoder_hidden_size=32, codebook_size=16,
+small_dac = DacModel(DacConfig(encoder_hidden_size=4, decoder_hidden_size=32, codebook_size=16, n_codebooks=12,
                                downsampling_ratios=[2, 4, 5, 8]))
 small_encodec = EncodecModel(EncodecConfig(num_filters=4, hidden_size=8, codebook_size=16))
 question = torch.from_numpy(groups["questions, trained voices"][0][0])  # (N,) at 16 kHz
@@ -848,7 +848,7 @@ points = {f"{name}, training": training_token(model) for name, model in shapes.i
 points |= {f"{name}, talking": talking_token(model) for name, model in shapes.items()}
 best = {machine: {name: min(peak / operations, memory / moved) for name, (operations, moved) in points.items()}
         for machine, (peak, memory) in MACHINES.items()}
-rows = [(name, f"{operations / moved:.0f}", *(f"{best[machine][name]:,.0f}" for machine in MACHINES),
+rows = [(name, f"{operations / moved:.0f}", *(f"{float(f'{best[machine][name]:.2g}'):,.0f}" for machine in MACHINES),
          *("memory" if memory / moved < peak / operations else "arithmetic" for peak, memory in MACHINES.values()))
         for name, (operations, moved) in points.items()]
 heads = ("work", "operations a byte", *(f"tokens a second, {machine}" for machine in MACHINES),

@@ -180,7 +180,7 @@ def goals(arms: Mapping[str, Mapping[int, Mapping]], ours: str, rival: str = "pu
             Goal(f"{ours} keeps more text than {rival}", told(kept, signed=True), at_most(_turned(kept), 0.0))]
     for words, path, less in SPEAKS:
         difference = gain(path, ours, rival, less)
-        made.append(Goal(f"{ours} {words} as {rival}, within {AS_GOOD:.0%}", told(difference, signed=True), no_worse(difference)))
+        made.append(Goal(f"{ours} {words} as {rival}, within {100 * AS_GOOD:.0f} points", told(difference, signed=True), no_worse(difference)))
     made.append(_beats(gain(LOST, REFERENCE, control, True), gain(("spoken_qa_text",), REFERENCE, control), control))
     ratios = [record["metrics"]["style_accuracy"]["mirrored"] / record["metrics"]["style_accuracy"]["ceiling"]
               for record in arms.get(REFERENCE, {}).values()]

@@ -171,7 +171,7 @@ class ExampleBuilder:
     # ---- tasks, with the paper's codes ---------------------------------------------------------------------------
 
     def chat(self, question, answer) -> Example:
-        """TQA (text sets of RQACONV): written question, written answer."""
+        """TQA: written question, written answer."""
         return self.with_text_answer(self.text_prompt(question), answer, "chat")
 
     def recognise(self, frames, words) -> Example:
@@ -191,7 +191,7 @@ class ExampleBuilder:
         return self.with_spoken_answer(self.heard_prompt(frames, AudioToken.ANSWER), answer, "answer_aloud")
 
     def mirror(self, frames, answer: SpokenAnswer) -> Example:
-        """AQACONVA in the asker's own style (LUCY's emotion stage)."""
+        """AQACONVA: spoken question, answer in text and speech, in the asker's own style."""
         return self.with_spoken_answer(self.heard_prompt(frames, AudioToken.MIRROR), answer, "mirror")
 
     def name_style(self, frames, style: str) -> Example:

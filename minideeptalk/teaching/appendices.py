@@ -21,7 +21,7 @@ Every chapter has a budget of processor time and memory, and the build of this b
 
 Time is counted in **units**: the CPU time of a fixed piece of work (a small network, forwards and backwards many times), measured right
 before and after the chapter. So a slow machine, or a busy one, does not break a budget, and you can tell what a chapter will take
-on yours: the first cell of each chapter prints it. Memory is the largest resident size of the process, notebook and libraries included.
+on yours: the second cell of each chapter prints it. Memory is the largest resident size of the process, notebook and libraries included.
 
 {table}
 

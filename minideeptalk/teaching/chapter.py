@@ -67,6 +67,7 @@ class Chapter:
         Args:
             what: its name. value: what came out.
             grain: the step of a counted share, such as 1 / 40: another processor rounds sums otherwise and may turn one answer, or two.
+                Where the record has a share between 0 and 1, its band ends there too.
         """
         self.values[what] = float(value)
         band = (self.record or {}).get("values", {}).get(what)
@@ -74,6 +75,8 @@ class Chapter:
             print(f"{what}: {value:.4g} (no record to compare with)")
             return value
         low, high = band["low"] - 2 * grain, band["high"] + 2 * grain
+        if grain and 0 <= band.get("mean", value) <= 1 and value >= 0:
+            low, high = max(low, 0.0), min(high, 1.0)
         verdict = "inside" if low <= value <= high else "OUTSIDE"
         print(f"{what}: {value:.4g}, {verdict} the recorded band {low:.4g} to {high:.4g} "
               f"({_count(self.record['runs'], 'run')}, torch {self.record['torch']}, {self.record['date']})")

@@ -73,12 +73,16 @@ def docstring_markdown(docstring: str) -> str:
         line = lines.pop(0)
         title = SECTION.match(line)
         body = _indented(lines) if title else _to_blank(lines) if line.startswith(">>>") else []
+        if title and title[1] in ("Returns", "Yields"):  # one entry, however many lines it takes
+            body = body[:1] + [f" {more.strip()}" for more in body[1:]]
         if title and title[1].startswith("Example"):
             blocks += ["", "```python", *body, "```", ""]
         elif title:
             blocks += ["", f"**{title[1]}**", "", *_entries(body), ""]
         elif line.startswith(">>>"):
             blocks += ["", "```python", line, *body, "```", ""]
+        elif line.startswith("|"):
+            blocks.append(escaped(line).replace("\\|", "|"))
         else:
             blocks.append(escaped(line) if line.strip() and not line.startswith("    ") else line)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(blocks)).strip()
@@ -128,7 +132,7 @@ def objects_html(name: str, folder: str = "notebooks") -> str:
         by_module.setdefault(entry.module, []).append(entry)
     rows = "".join(f"<li><code>{escape(module)}</code>: {', '.join(_link(entry, folder) for entry in entries)}</li>"
                    for module, entries in by_module.items())
-    words = "What this chapter explains, and where its code stands:"
+    words = "Code of the library that belongs to this chapter:"
     return f'<section id="library-objects"><h2>In the library</h2><p>{words}</p><ul>{rows}</ul></section>'
 
 

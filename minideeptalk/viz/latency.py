@@ -103,4 +103,4 @@ def _told(situations, prefix) -> str:
 
 
 def _silence(chunks) -> float:
-    return chunks[-1][0] + chunks[-1][1] - chunks[0][0] - sum(length for _, length in chunks)
+    return max(0.0, chunks[-1][0] + chunks[-1][1] - chunks[0][0] - sum(length for _, length in chunks))  # rounding goes below

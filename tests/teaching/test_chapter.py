@@ -49,6 +49,16 @@ def test_a_share_of_few_questions_may_differ_by_one_or_two_of_them(capsys):
     assert "inside the recorded band 0.45 to 0.55" in lines[0] and "OUTSIDE" in lines[1]
 
 
+def test_the_band_of_a_share_ends_where_shares_end(capsys):
+    chapter = running({"values": {"share": {"low": -0.02, "high": 0.1, "mean": 0.04}, "all": {"low": 0.9, "high": 1.05, "mean": 0.98},
+                                  "change": {"low": -0.02, "high": 0.1, "mean": 0.04}}, "runs": 3, "torch": "2.11", "date": "today"})
+    chapter.measure("share", 0.0, grain=0.01)
+    chapter.measure("all", 1.0, grain=0.01)
+    chapter.measure("change", -0.03)
+    lines = capsys.readouterr().out.splitlines()
+    assert "inside the recorded band 0 to 0.12" in lines[0] and "inside the recorded band 0.88 to 1" in lines[1] and "OUTSIDE" in lines[2]
+
+
 def test_the_footer_fails_the_build_over_budget_and_only_there(monkeypatch, capsys):
     running(None, units=0).footer()
     monkeypatch.setenv("MINIDEEPTALK_ENFORCE_BUDGET", "1")
