@@ -712,6 +712,23 @@ for verdict in ("met", "missed", "open"):
     print(f"{verdict}: {sum(goal.verdict == verdict for goal in verdicts)} of {len(verdicts)}")
 Table(("goal", "measured, %", "verdict"), [(goal.words, goal.measured, goal.verdict) for goal in verdicts], "What we set out to show")
 
+# %%
+from minideeptalk.baselines.lanes_copied import LANES_COPIED
+
+late = [goal for goal in goals(everyone, LANES_COPIED.name) if goal.words.startswith(LANES_COPIED.name)]
+Table(("goal", "measured, %", "verdict"), [(goal.words, goal.measured, goal.verdict) for goal in late], f"The same goals for {LANES_COPIED.name}: a first look")
+
+# %%
+for name in SPEECH if {LANES.name, LANES_COPIED.name, "puremoe"} <= set(measured) else ():
+    few, copies, all_of_it = (mean_of(measured[arm], name).mean for arm in (LANES.name, LANES_COPIED.name, "puremoe"))
+    print(f"{name}: {LANES.name} lacks {100 * (all_of_it - few):.0f} points to puremoe, copies give back {(copies - few) / (all_of_it - few):.0%}")
+
+# %% [markdown]
+# Set the two lanes side by side. With few parameters of their own, audio steps speak worse than PureMoE's; with copies of all, most of that difference
+# is gone, and still no text is lost. So the forgetting of PureMoE buys little speech here: it is the price of *sharing* weights, not of learning. What copies do not
+# give back are answers to spoken questions. One guess: a written step passes frozen weights in a spoken conversation, too, and so cannot learn to read what was heard. An arm
+# in which a conversation changes its lane at the first sound would tell; it has not been built.
+
 # %% [markdown]
 # ## What did not work
 #
