@@ -366,7 +366,7 @@ LEARNT = {arm: next(iter(runs.values()))["budget"]["trainable"] for arm, runs in
 bound = [("two models", LEARNT["puremoe"], "0.0", arms["puremoe"])] if "puremoe" in arms else []
 bound += [(arm, LEARNT[arm], cell(arms[arm], COLUMNS[0][1]), arms[arm]) for arm in arms if arm.startswith("deeptalk-lanes") or arm in (REFERENCE, "moextend")]
 rows = [(name, f"{learnt / 1e6:.2f}", lost, *(cell(runs, path) for _, path in COLUMNS[2:5])) for name, learnt, lost, runs in bound]
-Table(("", "learn, M", "text lost", *(name for name, _ in COLUMNS[2:5])), rows, "The bound, computed from the records of puremoe, and arms that keep text; percent")
+Table(("arm", "learn, M", "text lost", *(name for name, _ in COLUMNS[2:5])), rows, "The bound, computed from the records of puremoe, and arms that keep text; percent")
 
 # %% [markdown]
 # And these are the rivals of two models that did run: the `cascade`, in which the ear writes the question down, the text model answers, and a speaking model reads
