@@ -7,6 +7,7 @@ from pathlib import Path
 
 from minideeptalk.baselines.arms import find_arm
 from minideeptalk.baselines.study import Plan, run_study
+from minideeptalk.baselines.trials import at_rate, factor_of
 from minideeptalk.records import Comparison, compare, different_settings, read_record
 from minideeptalk.training.run import run_recipe
 
@@ -47,6 +48,7 @@ def rerun(record: Mapping, folder: Path, shipped: Path | None = None, say: Calla
     if study is None:
         began_with = shipped if any("shipped" in note for note in record["notes"]) else None
         return run_recipe(record["size"], folder, seed, arm, began_with)
+    arm = at_rate(arm, factor_of(record["budget"].get("learning_rate_trials", ())))  # the rate that its trials chose, without the trials
     plan = Plan(record["size"], folder, (arm,), (seed,), study["scale"], shipped if record["size"] == "nano" else None)
     run_study(plan, workers=1, say=say)
     return read_record(folder / "records" / f"{arm.name}-s{seed}.json")

@@ -6,7 +6,7 @@ Whoever adapts a published model has no text of the uncovered families, so no tr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,8 +76,13 @@ def trials_of(folder: Path, arm: Arm) -> list[dict]:
 
 
 def best_factor(folder: Path, arm: Arm) -> float:
+    """The factor that an arm's trials in a study's folder speak for."""
+    return factor_of(trials_of(folder, arm))
+
+
+def factor_of(trials: Iterable[Mapping]) -> float:
     """The factor with the best mean score, of equal ones that nearest to 1 (no rate changes what a cascade writes); 1 where nothing was tried."""
     scores: dict[float, list[float]] = {}
-    for trial in trials_of(folder, arm):
+    for trial in trials:
         scores.setdefault(trial["factor"], []).append(trial["score"])
     return max(scores, key=lambda factor: (sum(scores[factor]) / len(scores[factor]), -abs(factor - 1)), default=1.0)

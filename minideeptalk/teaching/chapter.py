@@ -12,8 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from minideeptalk.errors import LearnerError
+from minideeptalk.records.environment import peak_memory_mb
 from minideeptalk.teaching.diagram import SystemDiagram
-from minideeptalk.teaching.machine import calibration_seconds, peak_memory_mb
+from minideeptalk.teaching.machine import calibration_seconds
 
 MODES = ("quick", "full")
 VALUES_FILE = "MINIDEEPTALK_VALUES"  # environment variable: where the footer writes what the chapter measured

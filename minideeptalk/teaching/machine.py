@@ -80,16 +80,6 @@ def _memory_gb() -> float:
         return float("nan")
 
 
-def peak_memory_mb() -> float:
-    """Largest resident size of this process so far, in MB; nan where the system does not tell."""
-    try:
-        import resource
-    except ImportError:
-        return float("nan")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
-
-
 def calibration_seconds(rounds: int = 3) -> float:
     """CPU seconds of a fixed piece of work, the best of some rounds: the unit in which chapters are budgeted.
 

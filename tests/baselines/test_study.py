@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from minideeptalk.baselines import find_arm, study
+from minideeptalk.baselines import find_arm, rerun, study
 from minideeptalk.baselines.study import ITEMS, Job, Plan, jobs, run_study, scaled
 from minideeptalk.baselines.trials import FACTORS, TRIAL_SEEDS, at_rate, best_factor
 from minideeptalk.config import size_config
@@ -193,3 +193,15 @@ def test_the_scale_leaves_text_pretraining_alone_and_every_number_rests_on_enoug
     assert half.stages.pretrain == nano.stages.pretrain and half.stages.joint == round(nano.stages.joint / 2)
     assert min(ITEMS[name] for name in ("text_items", "spoken_questions", "spoken_answers")) >= 200
     assert json.dumps(half.to_dict())
+
+
+def test_a_record_is_run_again_at_the_rate_that_its_trials_chose(record_of, monkeypatch, tmp_path):
+    planned, published = [], record_of("puremoe")
+    published["config"]["study"] = {"scale": 0.5}
+    published["budget"]["learning_rate_trials"] = [{"factor": factor, "seed": 0, "score": -abs(factor - 3)} for factor in FACTORS]
+    monkeypatch.setattr(rerun, "run_study", lambda plan, **_: planned.append(plan))
+    monkeypatch.setattr(rerun, "read_record", lambda path: published)
+    rerun.rerun(published, tmp_path)
+    usual, (again,) = find_arm("puremoe"), planned[0].arms
+    rates = [arm.stages(size_config("nano"))[-1].learning_rate for arm in (usual, again)]
+    assert rates[1] == 3 * rates[0] and planned[0].seeds == (published["seed"],)

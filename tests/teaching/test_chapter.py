@@ -1,9 +1,14 @@
 """What chapters share: seeds and budget at the start, the band beside each number, a clear sentence where they cannot run."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from minideeptalk.errors import LearnerError
+from minideeptalk.records.environment import peak_memory_mb
 from minideeptalk.teaching import open_chapter
 from minideeptalk.teaching.chapter import Budget, Chapter, budgets
 from minideeptalk.teaching.machine import NotReady, calibration_seconds, check_floors
@@ -57,6 +62,14 @@ def test_the_band_of_a_share_ends_where_shares_end(capsys):
     chapter.measure("change", -0.03)
     lines = capsys.readouterr().out.splitlines()
     assert "inside the recorded band 0 to 0.12" in lines[0] and "inside the recorded band 0.88 to 1" in lines[1] and "OUTSIDE" in lines[2]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux counts a process apart from its parent")
+def test_peak_memory_is_that_of_the_process_and_not_of_its_parent():
+    large = b"1" * 600_000_000
+    words = "from minideeptalk.records.environment import peak_memory_mb; print(peak_memory_mb())"
+    found = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert 0 < float(found.stdout) < len(large) / 1e6 < peak_memory_mb()
 
 
 def test_the_footer_fails_the_build_over_budget_and_only_there(monkeypatch, capsys):
