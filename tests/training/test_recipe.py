@@ -36,7 +36,9 @@ def equal(one, other):
 
 def test_the_papers_arm_differs_from_ours_in_the_layout_alone():
     assert (DEEPTALK.layout, DEEPTALK.delay, ALIGNED.layout, ALIGNED.delay) == ("ahead", "stream", "held", "none")
-    assert replace(DEEPTALK, name="", changes="", layout="", delay="") == replace(ALIGNED, name="", changes="", layout="", delay="")
+    told = {"name": "", "changes": "", "layout": "", "delay": "", "declared": ()}
+    assert replace(DEEPTALK, **told) == replace(ALIGNED, **told)
+    assert all(line.startswith("speech tokens") for line in DEEPTALK.declared)  # what the layout alone costs
 
 
 def test_an_arm_can_go_to_another_process():
