@@ -362,8 +362,8 @@ for family in first_of:
     columns = right_written, right_text, right_sound, refused
     rows.append((family, str(len(own)), *(str(sum(flags[number] for number in own)) for flags in columns)))
 heads = "skill", "asked", "right in writing", "right aloud, text", "right aloud, sound", "refused"
-by_skill = record["metrics"]["spoken_qa_by_family"]["text"]["add"]
-print(f"Sums in the record: typed {percent(record['metrics']['text_accuracy']['after']['add'])} right, heard {percent(by_skill)}.")
+heard_sums = record["metrics"]["spoken_qa_by_family"]["text"]["add"]
+print(f"Sums in the record: typed {percent(record['metrics']['text_accuracy']['after']['add'])} right, heard {percent(heard_sums)}.")
 Table(heads, rows, "The question clips, skill by skill")
 
 # %% [markdown]

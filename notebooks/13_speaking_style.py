@@ -300,13 +300,13 @@ library = style(model, builder, examiners, questions, spoken.replies, native.dec
 shares = {"named": np.trace(live["named"]) / len(asked), "mirrored": np.trace(live["mirrored"]) / len(asked)}
 np.testing.assert_allclose([shares["named"], shares["mirrored"]], [library["recognised"], library["mirrored"]])
 print(f"{len(asked)} questions: tables and shares equal to the library's")
-sounds_like = [(name, *map(str, row)) for name, row in zip(STYLES, live["mirrored"])]
 chapter.measure("style named, native", shares["named"], 1 / len(asked))
 chapter.measure("style mirrored, native", shares["mirrored"], 1 / len(asked))
 chapter.measure("style mirrored, ceiling", library["ceiling"], 1 / len(spoken.replies))
 commonest = max(map(asked.count, STYLES)) / len(asked)
 print(f"chance: {1 / len(STYLES):.0%}; always answering in the commonest style: {commonest:.0%}")
-Table(("asked in", *STYLES), sounds_like, "The shipped miniature mirrors: questions by the style asked in, row, and the style found, column")
+Table(("asked in", *STYLES), [(name, *map(str, row)) for name, row in zip(STYLES, live["mirrored"])],
+      "The shipped miniature mirrors: questions by the style asked in, row, and the style found, column")
 
 # %% [markdown]
 # **Chance** is a guess, one in four. The **ceiling** is what the judge says of original speech that went through the codec:

@@ -374,11 +374,12 @@ Table(("arm", "learn, M", "text lost", *(name for name, _ in COLUMNS[2:5])), row
 
 # %%
 APART = [arm for arm in ("cascade", "modular", "modular-joined") if arm in arms]
+SHOWN = (COLUMNS[0], *COLUMNS[2:5], COLUMNS[6])
 rows = []
 for arm in [*APART, *(name for name in (LANES_COPIED.name, "puremoe", REFERENCE) if name in arms)]:
     active = next(iter(arms[arm].values()))["budget"]["active"]
-    rows.append((arm, f"{active / 1e6:.2f}", *(cell(arms[arm], path) for _, path in (COLUMNS[0], *COLUMNS[2:5], COLUMNS[6]))))
-Table(("arm", "active, M", *(name for name, _ in (COLUMNS[0], *COLUMNS[2:5], COLUMNS[6]))), rows, "Two models and one; percent, test split")
+    rows.append((arm, f"{active / 1e6:.2f}", *(cell(arms[arm], path) for _, path in SHOWN)))
+Table(("arm", "active, M", *(name for name, _ in SHOWN)), rows, "Two models and one; percent, test split")
 
 # %%
 for arm in APART:

@@ -36,10 +36,10 @@ def preference_stage(size: SizeConfig) -> Stage:
 
 def stream_scores(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Log-probability of the codes of each row and stream, summed over steps: (B, T, D) and (B, T, Q) -> (B, Q)."""
-    heard, targets, row = steps_with_target(hidden, target, (target != IGNORE).any(dim=-1))  # (n, D), (n, Q), (n,)
-    logits = model.audio_logits(heard).float()  # (n, Q, rows)
+    spoken, targets, places = steps_with_target(hidden, target, (target != IGNORE).any(dim=-1))  # (n, D), (n, Q), (n,)
+    logits = model.audio_logits(spoken).float()  # (n, Q, rows)
     steps = -F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="none").view(targets.shape)
-    return steps.new_zeros(len(target), target.shape[-1]).index_add(0, row, steps)
+    return steps.new_zeros(len(target), target.shape[-1]).index_add(0, places // target.shape[1], steps)
 
 
 def preference_losses(scores: torch.Tensor, reference: torch.Tensor, beta: float = BETA) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,10 +33,10 @@ def steps_with_target(hidden: torch.Tensor, target: torch.Tensor, wanted: torch.
     """The steps where `wanted` (B, T) is True, of both; a GPU is waited for once, where a mask as index waits each time.
 
     Returns:
-        hidden (n, D), target (n, ...), and the row of the batch that each step belongs to (n,).
+        hidden (n, D), target (n, ...), and the places (n,) of these steps in the flattened batch (B T,).
     """
     places = wanted.flatten().nonzero().squeeze(1)  # (n,)
-    return hidden.flatten(0, 1).index_select(0, places), target.flatten(0, 1).index_select(0, places), places // wanted.shape[1]
+    return hidden.flatten(0, 1).index_select(0, places), target.flatten(0, 1).index_select(0, places), places
 
 
 def text_loss(model: DeepTalkModel, hidden: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
