@@ -9,6 +9,7 @@ from minideeptalk.baselines.dense import DENSE
 from minideeptalk.baselines.experts_apart import EXPERTS_APART
 from minideeptalk.baselines.lanes import LANES, LANES_COVERED
 from minideeptalk.baselines.lanes_copied import LANES_COPIED
+from minideeptalk.baselines.lanes_from_sound import LANES_COPIED_FROM_SOUND, LANES_FROM_SOUND
 from minideeptalk.baselines.lora_puremoe import LORA_PUREMOE
 from minideeptalk.baselines.modular import MODULAR, MODULAR_JOINED
 from minideeptalk.baselines.moextend import MOEXTEND
@@ -21,8 +22,8 @@ from minideeptalk.errors import LearnerError
 from minideeptalk.training.arm import ALIGNED, DEEPTALK, Arm
 
 MAIN = (ALIGNED, LANES, PUREMOE, SEQUENTIAL, IMPORTANCE, RANDOM[0], LORA_PUREMOE, DENSE)
-RIVALS = (*MAIN, LANES_COVERED, LANES_COPIED, BY_TOKEN, BY_TOKEN_IMPORTANCE, DEEPTALK, *RANDOM[1:], SPLIT_BY_INDEX, HARD_ROUTING, SEPARATE_ROUTERS, MOEXTEND, EXPERTS_APART,
-          REPLAY, AVERAGED, DISTILLED, MODULAR, MODULAR_JOINED, CASCADE)
+RIVALS = (*MAIN, LANES_COVERED, LANES_COPIED, LANES_FROM_SOUND, LANES_COPIED_FROM_SOUND, BY_TOKEN, BY_TOKEN_IMPORTANCE, DEEPTALK, *RANDOM[1:], SPLIT_BY_INDEX,
+          HARD_ROUTING, SEPARATE_ROUTERS, MOEXTEND, EXPERTS_APART, REPLAY, AVERAGED, DISTILLED, MODULAR, MODULAR_JOINED, CASCADE)
 
 TIERS: dict[str, tuple[tuple[Arm, ...], int]] = {"A": (MAIN, 5), "B": (RIVALS, 3), "C": ((ALIGNED, *ABLATIONS), 3)}
 """Arms and number of seeds of each tier: the main arms, all rivals, the ablations."""

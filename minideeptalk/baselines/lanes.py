@@ -82,9 +82,14 @@ def low_rank_lane(linear: nn.Linear, ears: Ears) -> nn.Module:
     return LaneLinear(linear, ears, RANK)
 
 
-def lay_lanes(model: DeepTalkModel, selection: Selection, lane: Callable[[nn.Linear, Ears], nn.Module] = low_rank_lane) -> DeepTalkModel:
-    """Put a `LaneRouter` into every mixture, and a `lane` in the place of every matrix that both modalities pass."""
-    ears = Ears(model)
+def lay_lanes(model: DeepTalkModel, selection: Selection, lane: Callable[[nn.Linear, Ears], nn.Module] = low_rank_lane,
+              listen: Callable[[DeepTalkModel], Ears] = Ears) -> DeepTalkModel:
+    """Put a `LaneRouter` into every mixture, and a `lane` in the place of every matrix that both modalities pass.
+
+    Args:
+        listen: gives what tells which steps take the audio lane.
+    """
+    ears = listen(model)
     for mixture, audio_experts in zip(model.mixtures(), selection.audio_experts, strict=True):
         mixture.router = LaneRouter(mixture.router, ears, audio_experts)
     with torch.random.fork_rng():

@@ -8,6 +8,7 @@ Axes: E experts, D width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -56,10 +57,10 @@ class Copies:
         return Selection((tuple(range(experts, 2 * experts)),) * profile.model.config.moe_layers, 2 * experts, "copies")
 
 
-def lay_copied_lanes(model: DeepTalkModel, selection: Selection) -> DeepTalkModel:
+def lay_copied_lanes(model: DeepTalkModel, selection: Selection, listen: Callable[[DeepTalkModel], Ears] = Ears) -> DeepTalkModel:
     """Copy every expert and its row of the router, then lay lanes through copies of all that both modalities pass."""
     rows = [mixture.router.weight.detach() for mixture in model.mixtures()]
-    return lay_lanes(append_copies(model, range(model.config.experts), rows), selection, CopiedLinear)
+    return lay_lanes(append_copies(model, range(model.config.experts), rows), selection, CopiedLinear, listen)
 
 
 def stages(size: SizeConfig) -> list[Stage]:

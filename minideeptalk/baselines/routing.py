@@ -26,13 +26,19 @@ class Ears:
 
     def _look(self, embedding, rows) -> None:
         text, codes, _, heard_mask, elapsed = (*rows, None, None, None, None)[:5]
-        audio = torch.zeros_like(text, dtype=torch.bool)  # (B, T)
-        if codes is not None:
-            audio |= (codes != embedding.pad).any(dim=-1)
-        for mask in (heard_mask, elapsed):
-            if mask is not None:
-                audio |= mask.bool()
-        self.audio = audio.flatten()
+        self.audio = is_audio(embedding.pad, text, codes, heard_mask, elapsed).flatten()
+
+
+def is_audio(pad: int, text: torch.Tensor, codes: torch.Tensor | None = None, frame_mask: torch.Tensor | None = None,
+             elapsed: torch.Tensor | None = None) -> torch.Tensor:
+    """Which steps (B, T) have a code other than `pad`, a heard frame, or a word that sounds. Rows as in `DeepTalkModel.forward`."""
+    audio = torch.zeros_like(text, dtype=torch.bool)
+    if codes is not None:
+        audio |= (codes != pad).any(dim=-1)
+    for mask in (frame_mask, elapsed):
+        if mask is not None:
+            audio |= mask.bool()
+    return audio
 
 
 class HardRouter(Router):

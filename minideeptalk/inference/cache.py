@@ -18,6 +18,8 @@ class RoomyCache:
     Args:
         room: steps that fit before the first copy.
 
+    A model that has to know more of its past than keys and values keeps it in `rows`, by name, as tensors (B, ...).
+
     >>> cache = RoomyCache(room=4)
     >>> key, value = cache.update(torch.ones(1, 2, 3, 8), torch.ones(1, 2, 3, 8), layer=0)
     >>> cache.get_seq_length(), tuple(key.shape)
@@ -28,6 +30,7 @@ class RoomyCache:
         self.room = room
         self.buffers: dict[int, torch.Tensor] = {}  # layer -> (2, B, heads, room, size): keys, then values
         self.lengths: dict[int, int] = {}  # layer -> S
+        self.rows: dict[str, torch.Tensor] = {}
 
     def get_seq_length(self) -> int:
         """Steps so far."""
@@ -46,6 +49,7 @@ class RoomyCache:
     def take(self, rows: torch.Tensor) -> None:
         """Go on with these rows (n,) alone; a row named twice is doubled."""
         self.buffers = {layer: buffer[:, rows] for layer, buffer in self.buffers.items()}
+        self.rows = {name: kept[rows] for name, kept in self.rows.items()}
 
     def _buffer(self, layer: int, key: torch.Tensor, end: int) -> torch.Tensor:
         """The buffer of a layer, with room for `end` steps."""

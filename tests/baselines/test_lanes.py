@@ -8,8 +8,9 @@ import torch
 
 from minideeptalk.baselines.lanes import LANES, lane_bank, lay_lanes, stages
 from minideeptalk.baselines.lanes_copied import LANES_COPIED, lay_copied_lanes
+from minideeptalk.baselines.lanes_from_sound import LANES_COPIED_FROM_SOUND, LANES_FROM_SOUND, LastingEars
 from minideeptalk.baselines.puremoe import PUREMOE
-from minideeptalk.baselines.routing import keep_to_own_experts
+from minideeptalk.baselines.routing import Ears, keep_to_own_experts
 from minideeptalk.baselines.talking import open_run
 from minideeptalk.codec import PyramidCodec
 from minideeptalk.config import CodecConfig, size_config
@@ -17,6 +18,7 @@ from minideeptalk.errors import LearnerError
 from minideeptalk.experts import Selection
 from minideeptalk.experts.partition import trainable_only
 from minideeptalk.hearing.ear import Ear
+from minideeptalk.inference.cache import RoomyCache
 from minideeptalk.model.checkpoints import load_stage
 from minideeptalk.training.losses import batch_loss
 
@@ -133,6 +135,66 @@ def test_copies_learn_and_written_steps_stay_the_same_to_the_byte(tiny):
 def test_lanes_with_copies_train_as_long_as_puremoe():
     mine, theirs = LANES_COPIED.stages(size_config("nano")), PUREMOE.stages(size_config("nano"))
     assert [(stage.updates, stage.batch, stage.tasks) for stage in mine] == [(stage.updates, stage.batch, stage.tasks) for stage in theirs]
+
+
+# ---- lanes that a conversation changes once ------------------------------------------------------------------------------
+
+
+def _as_it_comes(model, batch):
+    """The model's steps of a batch one after another, from a cache."""
+    cache, parts = RoomyCache(), []
+    inputs = {name: rows for name, rows in batch.model_inputs().items() if name != "real" and rows is not None}
+    for step in range(batch.text.shape[1]):
+        parts.append(model(**{name: rows[:, step:step + 1] for name, rows in inputs.items()}, cache=cache).hidden)
+    return torch.cat(parts, dim=1), cache
+
+
+def test_after_the_first_sound_every_step_is_in_the_audio_lane_and_none_before(tiny):
+    model, batch = tiny.model(), tiny.batch(tiny.builder())
+    momentary, lasting = Ears(model), LastingEars(model)
+    model(**batch.model_inputs() | {"real": None})
+    sounds, lane = (ears.audio.view(batch.text.shape) for ears in (momentary, lasting))
+    for row, steps in zip(lane, sounds):
+        first = int(steps.nonzero()[0]) if steps.any() else len(row)
+        assert not row[:first].any() and row[first:].all()
+    assert (lane & ~sounds & batch.mask).any()
+    model(**batch.model_inputs() | {"real": batch.mask})
+    assert torch.equal(lasting.audio, lane[batch.mask])
+
+
+@pytest.mark.parametrize("arm", [LANES_FROM_SOUND, LANES_COPIED_FROM_SOUND], ids=lambda arm: arm.name)
+def test_a_conversation_in_writing_stays_the_same_to_the_byte_whatever_is_learnt(tiny, arm):
+    model = tiny.model()
+    selection = _copies(model) if arm is LANES_COPIED_FROM_SOUND else _selection(model)
+    arm.prepare(model, selection).eval()
+    batch = tiny.batch(tiny.builder())
+    with torch.no_grad():
+        written, spoken = model(WRITTEN).hidden, model(**batch.model_inputs()).hidden
+    _learn(model, "3", batch, selection=selection)
+    with torch.no_grad():
+        assert torch.equal(model(WRITTEN).hidden, written)
+        assert not torch.allclose(model(**batch.model_inputs()).hidden, spoken, atol=1e-3)
+
+
+def test_step_by_step_a_conversation_takes_the_lane_that_it_took_in_training(tiny):
+    model = tiny.model()
+    batch = tiny.batch(tiny.builder())
+    LANES_FROM_SOUND.prepare(model, _selection(model))
+    _learn(model, "2.1", batch)
+    with torch.no_grad():
+        whole = model(**batch.model_inputs()).hidden
+        stepwise, cache = _as_it_comes(model, batch)
+        assert torch.allclose(stepwise[batch.mask], whole[batch.mask], atol=1e-5)
+        cache.rows["sounded"][:] = False
+        assert not torch.equal(model(WRITTEN[:, :1].expand(len(batch.text), 1), cache=cache).hidden,
+                               model(WRITTEN[:, :1].expand(len(batch.text), 1), cache=_as_it_comes(model, batch)[1]).hidden)
+
+
+def test_a_doubled_row_remembers_that_there_was_a_sound():
+    cache = RoomyCache()
+    cache.rows["sounded"] = torch.tensor([True, False])
+    cache.take(torch.tensor([0, 1, 0, 1]))
+    assert cache.rows["sounded"].tolist() == [True, False, True, False]
 
 
 # ---- talking to a finished run --------------------------------------------------------------------------------------------
