@@ -15,7 +15,8 @@ gains? How long until the first sound? The commands `minideeptalk bench experts`
 shows what they answered on the one that is named with each table.
 
 All candidates of a table ran **in turns in one process**, so compare rows of one table, not of two. *× dense* is the time over that of the dense
-limit in the same run: 1 would be perfect. In a shape, D is the width, E the experts, H the width of one expert, K the experts of a token and N
+limit in the same run: 1 would be perfect. It depends on the processor, too: where products are quicker beside memory, all that a mixture of experts
+has to move and a dense layer has not weighs more. In a shape, D is the width, E the experts, H the width of one expert, K the experts of a token and N
 the tokens. A bar is a claim that was set before it was measured.
 
 {sections}
@@ -31,14 +32,17 @@ the tokens. A bar is a claim that was set before it was measured.
 - **Two threads for small steps** help on an idle machine and hurt on a busy one. So the loop measures both, again and again, and takes the quicker.
 - **Padding every expert to the busiest** makes each product one `bmm`, which two threads share better than many small products. With even loads it would be near
   the limit. But real loads are uneven, padding is computed like all else, and one thread gains nothing. So it is the path of GPUs without a fused kernel.
+- **A thread for each half of the experts** should share small products better than two threads in each product. Waking the threads and waiting for the
+  slower one cost more than that saved.
+- **One expert after another, from its rows to its results**, keeps everything in the processor's cache. The many short calls cost what the cache saved.
 - **Half precision on a CPU** is several times slower than fp32 where the processor has no instructions for it, so it is never chosen there.
 """
 TITLES = {"experts": "The expert layer", "train": "A whole training step", "talk": "Talking", "codec": "The codec"}
 
 
 def speed_page(folder: Path = ROOT / "book" / "records") -> str:
-    """Markdown of the page, from all `bench-*.json` of a folder."""
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("bench-*.json"))]
+    """Markdown of the page, from all `bench-*.json` of a folder and of those in it, one for each further machine."""
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("bench-*.json"))]
     sections = [f"## {title}\n\n" + "\n\n".join(_section(record) for record in records if record["benchmark"] == name)
                 for name, title in TITLES.items() if any(record["benchmark"] == name for record in records)]
     return PAGE.format(sections="\n\n".join(sections) or "No benchmark has been recorded yet.")
@@ -46,8 +50,9 @@ def speed_page(folder: Path = ROOT / "book" / "records") -> str:
 
 def _section(record: dict) -> str:
     """One record: where it ran, its bars, its rows, its times in parts."""
-    machine = f"{record['device']['cpu']}, {_counted(record['threads'], 'thread')}, torch {record['versions']['torch']}, {record['date'][:10]}"
-    parts = [f"### `{record['size']}`, {_counted(record['threads'], 'thread')}\n\n*{machine}. {record['clock']}.*"]
+    device = record["device"]["cpu"].replace("(R)", "")
+    machine = f"{device}, {_counted(record['threads'], 'thread')}, torch {record['versions']['torch']}, {record['date'][:10]}"
+    parts = [f"### `{record['size']}`, {_counted(record['threads'], 'thread')}, {device}\n\n*{machine}. {record['clock']}.*"]
     if record["bars"]:
         parts.append(markdown_table(("claim", "wanted", "measured", "verdict"), [_bar_cells(bar) for bar in record["bars"]]))
     if record.get("latency_ms"):

@@ -13,7 +13,7 @@ from minideeptalk.config import ModelSize
 from minideeptalk.errors import LearnerError
 from minideeptalk.model import AudioToken
 
-RECORDS = sorted((Path(__file__).resolve().parents[2] / "book" / "records").glob("bench-*.json"))
+RECORDS = sorted((Path(__file__).resolve().parents[2] / "book" / "records").rglob("bench-*.json"))
 SMALL = ModelSize(width=16, layers=3, heads=2, dense_hidden=24, experts=8, experts_per_token=2, expert_hidden=8, audio_experts=4)
 
 
@@ -158,7 +158,7 @@ def test_the_schema_explains_every_measured_field():
     assert all("description" in field for field in fields.values())
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_records_of_the_book_keep_to_the_schema(path):
     record = json.loads(path.read_text())
     validate(record)

@@ -27,5 +27,13 @@ def test_parts_of_a_wait_are_shown_and_what_was_not_measured_is_a_dash(tmp_path)
     assert "| encode | 3.1 | 5.0 |" in page and "| one token | dense | 2 | - | - |" in page
 
 
+def test_another_machine_has_a_folder_and_sections_of_its_own(tmp_path):
+    (tmp_path / "other").mkdir()
+    for folder in (tmp_path, tmp_path / "other"):
+        _write(folder, "experts", rows=[row("ours", folder.name, 100, 0.5, 0.4, 12.4)])
+    page = speed_page(tmp_path)
+    assert page.count("### `mini`, 2 threads") == 2 and f"| {tmp_path.name} | ours" in page and "| other | ours" in page
+
+
 def test_without_records_the_page_says_so(tmp_path):
     assert "No benchmark has been recorded yet." in speed_page(tmp_path)
