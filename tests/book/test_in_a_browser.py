@@ -104,6 +104,20 @@ def test_chapters_have_figures_that_move_and_sounds(browser, address):
     assert min(found.values()) >= 3, found
 
 
+@pytest.mark.parametrize("size", ["phone", "desk"])
+def test_a_long_table_is_whole_on_a_desk_and_opens_on_a_phone(browser, address, size):
+    with Visit(browser, address, next(name for name in pages() if "14_" in name), size, "light") as visit:
+        table = visit.page.locator("table:has(+ .more-rows)").first
+        rows, button = table.locator("tbody tr"), table.locator("+ .more-rows")
+        shown = [rows.nth(number).is_visible() for number in range(rows.count())]
+        assert sum(shown) == (6 if size == "phone" else len(shown)) and len(shown) > 6
+        if size == "phone":
+            button.tap()
+            assert rows.last.is_visible() and button.get_attribute("aria-expanded") == "true"
+        else:
+            assert not button.is_visible()
+
+
 def test_figures_follow_the_switch_between_light_and_dark(browser, address):
     name = next(name for name in pages() if "04_" in name)
     ink = "getComputedStyle(document.querySelector('.plotly-place .xtick text')).fill"
