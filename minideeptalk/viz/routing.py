@@ -104,7 +104,7 @@ def _alt(record, maps, stages, layers) -> str:
     if chosen:
         for stage in dict.fromkeys((stages[0], stages[-1])):
             shares = [_mean_share(of_modality, layers, chosen) for of_modality in maps[stage]]
-            sentences.append(f"After {stage} the chosen audio experts take {percent(shares[0])} of the text choices "
+            sentences.append(f"After stage {stage_code(stage)} the chosen audio experts take {percent(shares[0])} of the text choices "
                              f"and {percent(shares[1])} of the audio choices.")
     return " ".join(sentences)
 
