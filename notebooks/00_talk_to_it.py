@@ -193,8 +193,9 @@ print("the ear's vectors:", tuple(heard.frames.shape), "for the words:", *heard.
 print(f"style {heard.style}, confidence {heard.confidence:.2f}, threshold {talker.ear.threshold.item():.2f}")
 
 # %% [markdown]
-# The words are printed for us. The language model does not see them: it gets the vectors, in the place of text. Then the **prompt**: who speaks, what
-# was heard, and at the end a *trigger* that says what is wanted. Here it is `ANSWER`: answer aloud, in a neutral voice.
+# The words are printed for us. The language model does not see them: it gets the vectors, in the seven rows of codes, while `<audio>` stands in its text row: once for each
+# word, and once each for the marks `BOA` and `EOA` that begin and end what was heard (`PAD` below is where the vectors will be put). Then the **prompt**: who speaks, what was heard,
+# and at the end a *trigger* that says what is wanted. Here it is `ANSWER`: answer aloud, in a neutral voice.
 
 # %%
 prompt = talker.builder.heard_prompt(heard.frames, AudioToken.ANSWER)
@@ -408,8 +409,8 @@ Table(("sound", "the ear heard", "confidence", "it answers"), rows, "What it was
 
 # %% [markdown]
 # **It has never heard a person.** All voices of its training are synthetic. A human voice is outside of it, yours too: expect *I did not understand*, and
-# sometimes a wrong answer. That is no fault of your microphone. Chapter 15 plays recordings of people to it, finds out why it refuses
-# them, and says what it takes to go further.
+# sometimes a wrong answer. That is no fault of your microphone. Chapter 15 asks what happens with recordings of people, shows that
+# the narrow sound of a telephone is alone enough for a refusal, and says what it takes to go further.
 #
 # ## Talk to it yourself
 #
@@ -435,8 +436,8 @@ for family, clip in first_of.items():
 #
 # **Exercise 00-1: from steps to seconds** · practice · difficulty ●○○○○ (1 of 5) · about 5 minutes · 1 point · needs nothing but arithmetic
 #
-# The model took some steps for an answer. How long does the answer sound? The codec's streams do not start together: the slowest lags some steps behind, and a
-# codec frame (80 ms) is whole only when it has arrived.
+# The model has made some steps of an answer and goes on. How much sound is whole by now? The codec's streams do not start together: the slowest lags some steps
+# behind, and a codec frame (80 ms) is whole only when it has arrived. (A finished answer has spent one step more, on its end.)
 #
 # <details><summary>Hint 1, a question</summary>
 #

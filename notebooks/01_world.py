@@ -58,7 +58,8 @@ chapter.diagram()
 # to know what it could do, and that a right answer is skill and not recall. For a real language model nobody knows what it was
 # trained on. Here we do, because we make all of it.
 #
-# The paper measures text ability on benchmarks. Ours is ten **families** of questions, each in the place of one or more of them.
+# The paper measures text ability on benchmarks. Ours is ten **families** of questions. The last column says what each stands for: mostly a
+# benchmark of the paper, sometimes another one.
 
 # %%
 import difflib
@@ -92,7 +93,7 @@ Table(("skill", "example", "spoken", "covered", "a guess is right", "stands for"
 # %% [markdown]
 # Two kinds of score. Where the answer is *generated*, it must be equal, word for word. Where the skill is a *choice* (grammar, story), the model is
 # right when it finds the right ending more likely than the wrong one. **Chance** is what guessing scores among the answers that
-# the question leaves open.
+# the question itself offers (two numbers, four words) or, where it offers none, among all answers of the skill.
 #
 # ## What can be forgotten
 #
@@ -109,7 +110,7 @@ Table(("skill", "example", "spoken", "covered", "a guess is right", "stands for"
 # Take sums. The obvious way to get a test set is to write many sentences and put some aside at random. But there are few sums, and each is
 # written many times, so nearly every sum you put aside is also in the training set. A model that *remembers* would look like one that *adds*.
 #
-# Instead we put aside **combinations**: the pair of numbers decides, before any sentence is written, and whichever number comes first.
+# Instead we put aside **combinations**: the pair of numbers decides, before any sentence is written, no matter which of the two is said first.
 # Move the slider from that split to random splits of more and more sentences. Pink (*train and test*) is a sum that stands on both sides.
 
 # %%
@@ -201,7 +202,7 @@ for pair in ((42, 7), (42, 8), (43, 7)):
 # %% [markdown]
 # ## Build it: words to numbers
 #
-# The **tokenizer** gives every word a number. A few *specials* come first: who speaks, the end of an answer, one step of sound, waiting.
+# The **tokenizer** gives every word a number. A few *specials* come first: filling, who speaks, the end of an answer, the place of something heard, waiting.
 
 # %%
 class MyTokenizer:
@@ -461,9 +462,9 @@ finish(figure, f"Curves of accuracy. After {halfway[0]} updates trained stories 
                f"whole stories are at {control[2]:.0%}.", height=400)
 
 # %%
-chapter.measure("trained stories, halfway", halfway[1], grain=0.001)
-chapter.measure("held-out pairs, halfway (chance 0.333)", halfway[2])
-chapter.measure("held-out stories, halfway", control[2])
+chapter.measure("trained stories, early", halfway[1], grain=0.001)
+chapter.measure("held-out pairs, early (chance 0.333)", halfway[2])
+chapter.measure("held-out stories, early", control[2])
 assert halfway[2] < 1 / 3 < control[2]
 
 # %% [markdown]
@@ -472,7 +473,7 @@ assert halfway[2] < 1 / 3 < control[2]
 # taught. With long training the rule of the story wins over the habit, but a benchmark should not measure that. So our look-up skill holds out the
 # four words that are told *together*, and every pair of them is trained.
 #
-# Facts are the other exception. Nothing but memory holds a fact, so a held-out fact could only be guessed. What we hold out is the *phrasing*:
+# Facts need another rule, too. Nothing but memory holds a fact, so a held-out fact could only be guessed. What we hold out is the *phrasing*:
 # every fact is trained in two of four phrasings and tested in another, and which one changes from fact to fact.
 
 # %%

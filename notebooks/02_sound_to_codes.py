@@ -593,9 +593,9 @@ print(f"Characters misread: {nano_point[2]:.1%} through all seven, {ceiling[1]:.
 print(f"{nano_point[0]:.0f} bits a second instead of {16 * SAMPLE_RATE}, as 16-bit samples have.")
 
 # %% [markdown]
-# Read two things from it. The picture's error falls evenly, and the misread characters with it: every further code clears up some of the words. The melody is there early: three codes
+# Read two things from it. The picture's error falls with every code, most with the first ones, and the misread characters with it: every further code clears up some of the words. The melody is there early: three codes
 # keep nearly as much of it as all seven. And compare the pyramid with the flat stack at
-# the same rate: is the pyramid better? We keep it because it is the paper's shape, and because its codes have an order in time, which chapter 06 needs, not because it wins.
+# the same rate: is the pyramid better? We keep it because it is the paper's shape, and because its codes come in levels, by which chapter 06 can delay them, not because it wins.
 #
 # ## Is the codebook in use?
 #

@@ -92,7 +92,7 @@ Sounds([AudioClip(f"{clip.voice}, {clip.style}:", clip.path, clip.words,
 # %% [markdown]
 # ## A label for every frame
 #
-# Here is the difficulty. The training speech comes with its words, but not with their times, and the network gives a label to every **frame**. Which frames should
+# Here is the difficulty. The training speech comes with its words, but not with their times, and the network gives a label to every **frame** (one of the ear's is as long as two columns of the log-mel picture). Which frames should
 # say *red*? Somebody could mark them by hand. **CTC** makes it needless, with two ideas.
 #
 # First, one more label, the **blank**, means "nothing new here". A row of labels, a **path**, is read by merging repeats and dropping blanks. So many
@@ -147,6 +147,8 @@ print(f"{3**6} paths, of which {fitting} read as “red cat”; the loss is {by_
 # state, or jump over a blank when the words on both sides differ:
 #
 # $$\begin{aligned}\alpha_t(s) = p_t(s)\,\bigl[&\alpha_{t-1}(s) + \alpha_{t-1}(s-1) \\ &+ \alpha_{t-1}(s-2)\bigr].\end{aligned}$$
+#
+# Here $p_t(s)$ is the probability that frame $t$ gives to the label of state $s$, and the last term counts only where the jump is allowed.
 #
 # A path may end in the last word or in the blank after it, so the answer is the sum of these two. We calculate with logarithms, since such products become too small for a computer.
 
@@ -359,7 +361,7 @@ print(*sorted({f"{said} → {other}" for _, errors in every for _, said, other i
 # %% [markdown]
 # ## Run it small
 #
-# Now train one. Its world is smaller than the ear's: lists of up to four out of eighteen words. Its shape is three convolutions, so a frame sees a quarter of a second around itself.
+# Now train one. Its world is smaller than the ear's: lists of up to four out of eighteen words. Its shape is three convolutions, so a frame sees two tenths of a second to either side.
 # It learns from the words alone; the synthesiser also tells when each word was said, but we put these times away and use them only to examine it.
 
 # %%
@@ -471,7 +473,7 @@ chapter.measure("the same after one voice only", table["one voice"][strange], gr
 # ## When was each word said?
 #
 # Here is one utterance of the test while the network learns. The bars on top are the true words, from the synthesiser; the lines are the probabilities that the network gives to
-# each word, frame by frame, and to the blank. Move through training. First it learns to say nothing at all, which is never far wrong; then words rise out of it, as **spikes**. Nobody said where.
+# each word, frame by frame, and to the blank. Move through training. First it learns to say blank everywhere, since most frames of a right path may be blank; then words rise out of it, as **spikes**. Nobody said where.
 
 # %%
 true_words = shown[2].words  # each with start and end in seconds
@@ -638,11 +640,12 @@ Sounds(clips)
 # You hear the old words, and the judge, rougher for the noise, goes on about the old words, too. Only the ear hears the wish. A model that learns to please an ear may end up speaking like this: perfect in the ear's score, and
 # nonsense to everyone else. That is why chapter 11, which trains on a score of the spoken words, takes it from the judge, and why the final table should come from one that the training never met.
 #
-# The ear's **confidence** is a second guard. It asks how near the word's vector lies to those of training speech, and the deceived vectors lie elsewhere.
+# The ear's **confidence** is a second guard. It asks how near the word's vector lies to those of training speech, and the deceived vectors lie elsewhere. Below a **threshold** the
+# miniature says that it did not understand. It was chosen after training, on speech that should be understood and on sounds that should not.
 #
 # ## What goes wrong: a voice never trained
 #
-# The voice *wendy* took part in no training, neither of the ear nor of the small ones above. How does the finished ear hear her, beside the voices it knows? Both say the same new questions.
+# The voice *wendy* took part in no training, neither of the ear nor of the small ones above. How does the finished ear hear her, beside the voices it knows? All voices say the same new questions.
 
 # %%
 from minideeptalk.hearing.data import question_items
@@ -677,7 +680,7 @@ finish(figure, f"Bars of the ear's word errors by voice. The voices it was train
 # %% [markdown]
 # ## Try it yourself
 #
-# In Jupyter or Colab, run the next cell: type words, choose voice, style and noise, or load a recording. Do not expect it to understand a human voice: all voices it knows are synthetic. Mostly it will refuse, as chapter 15 shows. On this page the cell is not
+# In Jupyter or Colab, run the next cell: type words, choose voice, style and noise, or load a recording. Do not expect it to understand a human voice: all voices it knows are synthetic. Chapter 15 looks at what makes it refuse. On this page the cell is not
 # run; the figures above are its silent twin.
 
 # %% tags=["skip-execution"]

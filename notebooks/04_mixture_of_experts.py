@@ -59,7 +59,7 @@ chapter.diagram()
 # A **mixture of experts** has many small feed-forward networks, the *routed experts*, and a *router* that picks a few of them for each
 # token. The others do not run. That buys two things. The layer can hold many more weights than one token pays for. And, what
 # matters in this book, different kinds of token may come to use different weights, so that one kind can learn without
-# disturbing the other. DeepTalk lives on that: it looks which experts sound uses much and text little, and gives those to speech.
+# disturbing the other. DeepTalk lives on that: it looks for the experts that sound uses much and text little, and gives those to speech.
 #
 # How does one token choose? The router gives each expert a **score**, softmax turns scores into probabilities, and the $K$ most probable
 # experts get the token. Move $K$ below: the chosen experts are the solid bars.
@@ -263,7 +263,7 @@ assert empty > 0
 # %% [markdown]
 # ## Which path is faster?
 #
-# Both compute the same numbers; the grouped path runs. We time them forwards and backwards, in turns, and keep the best of some rounds, so that
+# Both compute the same numbers; the library takes the grouped one. We time them forwards and backwards, in turns, and keep the best of some rounds, so that
 # a busy moment hits neither alone.
 
 # %%

@@ -292,7 +292,7 @@ def my_right(model, items):
 
 # %% [markdown]
 # Two skills, grammar and story, are **choices**: two endings, one of them right. There the model need not write; it is right when it
-# gives the right ending the higher probability, each under its own words.
+# gives the right ending the higher probability, each read word by word, as in training.
 
 # %%
 @torch.no_grad()
@@ -489,13 +489,13 @@ theirs = relative_text_drop(learnt, metrics["text_accuracy"]["after"], chances, 
 assert all(abs(mine[family] - theirs["by_family"][family]) < 1e-9 for family in theirs["by_family"])
 worst = sorted(mine, key=mine.get)[-3:]
 print("Lost most:", ", ".join(f"{family} ({percent(mine[family])})" for family in reversed(worst)))
-kinds = {"rehearsed": covered, "a rule, not rehearsed": ("compare", "sort", "count"), "a memory": ("facts",)}
+kinds = {"rehearsed": covered, "a rule, its text not repeated": ("compare", "sort", "count"), "a memory": ("facts",)}
 for kind, names in kinds.items():
     print(f"Lost of {kind}:", ", ".join(f"{family} {percent(mine[family])}" for family in names))
 
 # %% [markdown]
-# Three kinds of skill are in these bars. A **rehearsed** one (*add*) is held up by its own text, which comes again. A **rule** that is not rehearsed (*compare*, *sort*,
-# *count*) can bend, and need not: see above what each of the three lost. A **memory** (*facts*) has no rule behind it: what is gone cannot be worked out again. And watch *reverse*. It
+# Three kinds of skill are in these bars. A **rehearsed** one (*add*) is held up by its own text, which comes again. A **rule** whose written text does not come again (*compare*, which is
+# still asked aloud, *sort* and *count*) can bend, and need not: see above what each of the three lost. A **memory** (*facts*) has no rule behind it: what is gone cannot be worked out again. And watch *reverse*. It
 # is not covered, but up to its last word it looks like *repeat*, which is, and which speaking practises all the time: say the words, in their order. Chapter 10 compares methods on
 # all of this.
 #
@@ -588,8 +588,8 @@ assert gap[1] > gap[2]
 #
 # ## What goes wrong: a mean of eight drowns the word
 #
-# In the model that will speak, a step has eight rows, one of text and seven of codec codes, and the paper takes their **mean**. In pure text the seven are empty, so
-# every word is divided by eight. Is that bad? The layers begin by normalising, so they do not see the size. But the *residual stream* does: the word is what the
+# In the model that will speak, a step has eight rows, one of text and seven of codec codes, and the paper takes their **mean**. In pure text the seven hold nothing but padding, so
+# every word is divided by eight. (The paper's code adds seven learnt vectors of padding, too; ours adds none, as chapter 06 will show.) Is that bad? The layers begin by normalising, so they do not see the size. But the *residual stream* does: the word is what the
 # first attention adds to. Here are the two sizes in a fresh model, without and with the factor `embedding_multiplier`.
 
 # %%
@@ -718,7 +718,8 @@ check("05-1", answer_loss)
 #
 # **Exercise 05-2: up quickly, down slowly** · practice · difficulty ●●○○○ (2 of 5) · about 10 minutes · 1 point · needs cosine
 #
-# Write the schedule of the figure above: a straight climb during the warm-up, then half a cosine down to a tenth of the peak.
+# Write the schedule of the figure above: a straight climb during the warm-up, then half a cosine down to a tenth of the peak. Updates count from 0, and the first
+# already has a rate above zero.
 #
 # <details><summary>Hint 1, a question</summary>
 #

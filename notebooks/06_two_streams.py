@@ -335,7 +335,7 @@ finish(figure, f"Masks of the loss over eight rows: nothing over the prompt, the
 # %% [markdown]
 # ## Build it: eight rows into one vector
 #
-# Each row has its own table of vectors. The paper takes their **mean**. Chapter 05 showed why we multiply it. `PAD` adds nothing: if it were learnt, training speech
+# Each row has its own table of vectors. The paper takes their **mean**. Chapter 05 showed why we multiply it. `PAD` adds nothing. The paper's code learns it; if ours did, training speech
 # would change every step of pure text. The counter is a ninth small vector, and where a question is *heard*, the adapter's frame stands in all seven codec rows.
 
 # %%
@@ -500,7 +500,7 @@ finish(figure, f"The likeliest next words in each of {len(steps_made)} steps whi
 # %% [markdown]
 # ## Run it small
 #
-# Which arrangement learns best? We synthesise some hundred short answers, let five small models learn to speak them from nothing, each with its own layout and
+# Which arrangement learns best? We synthesise a few hundred short answers, let five small models learn to speak them from nothing, each with its own layout and
 # delay, at equal updates and equal batches, and compare the loss of the streams on answers that none has seen. Codes, and so the number of things to guess, are the same for all.
 
 # %%

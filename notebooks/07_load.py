@@ -90,10 +90,10 @@ routing_by_step(trace.labels, trace.weights, chosen)
 # form they can use. Stage 1 does only that. It trains the parts on the border and leaves the whole text model alone:
 #
 # - the **adapter**, which turns what the ear hears into vectors that the model can read;
-# - the **audio rows** of the embedding and the **audio heads**, with which it reads and writes codes.
+# - the **audio rows** of the embedding, with the small vectors of chapter 06's counter (`elapsed`), and the **audio heads**, with which it reads and writes codes.
 #
-# The paper trains the adapter alone here. Our audio rows and heads are new and have to learn somewhere. What counts is what
-# does *not* move.
+# The paper says that it trains the adapter alone here; its code also trains the whole table of words and codes, so there text moves in stage 1 already. Our audio rows and
+# heads are new and have to learn somewhere; our text rows stand still. What counts is what does *not* move.
 
 # %%
 from minideeptalk.config import size_config
@@ -199,7 +199,7 @@ print("tensors that moved:", *moved, sep="\n  ")
 # %% [markdown]
 # ## Build it: a recorder of load
 #
-# The paper measures, for sound and for text, "each expert's token load". The script that did so was not published, so we write
+# As a summary of the paper tells it, the load of each expert is measured for sound and for text. The script that did so was not published, so we write
 # one. Where should it listen? Not at the router: what the router *wants* may still be changed by masks and biases. We listen at
 # the door of the experts, where the chosen numbers come in. PyTorch calls a function of ours before a module runs, a **forward
 # pre-hook**, and shows it the module's inputs.
@@ -400,8 +400,8 @@ finish(figure, f"Bars of router health by stage and layer; a slider chooses the 
 # noise, since it pulls: as far as both modalities are padded alike, it makes them look alike; as far as one is padded more, it
 # makes up a difference that belongs to nobody.
 #
-# **Prompts** are another matter. They are real tokens, and whether they belong to the load is a decision. The paper speaks of
-# "unimodal audio and text inputs", so our default counts them. But batches of sound hold text too: the marks of a turn, the words that
+# **Prompts** are another matter. They are real tokens, and whether they belong to the load is a decision. By the same
+# summary, the inputs are of one modality each; of prompts it says nothing, and our default counts them. But batches of sound hold text too: the marks of a turn, the words that
 # are to be said, and transcripts. We count these as text, and they are a third of it ([chapter 08](08_selection.ipynb) prints the share).
 
 # %%
