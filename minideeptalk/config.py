@@ -228,9 +228,9 @@ DEFAULTS: tuple[Default, ...] = (
             "audio experts, audio embeddings, heads and adapter; router frozen", "nothing that a text step passes through moves, "
             "except the experts that were given away"),
     Default("stage 2.2 trains", "text experts; router frozen", "text experts and the same extras", "text experts; router frozen", "as the paper"),
-    Default("routing in stages 2.1 and 2.2", "experts of the modality only", "the stage's experts only, for every token",
+    Default("routing in stages 2.1 and 2.2", "not said", "the stage's experts only, for every token",
             "the stage's experts only, for every token", "as the reference code; masked before the softmax"),
-    Default("routing in stage 3 and when talking", "open", "open", "open", "as the paper"),
+    Default("routing in stage 3 and when talking", "not said", "open", "open", "as the reference code"),
     Default("text of a spoken answer", "all words first, then padding", "all words first, then padding",
             "`deeptalk`: the same; `deeptalk-aligned`: each word as it sounds, held in the input",
             "a small model that knows which word sounds, and since when, composes words it never said together"),

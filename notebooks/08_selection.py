@@ -414,8 +414,8 @@ chapter.measure("text lost by a random choice, all skills", np.mean([row[3] for 
 # Three things to look for. The four rules that ask for much sound hold more of it than chance does; that is what the first
 # factor is for. On *covered* skills, compare the product with the product upside down: those skills are what the profile has
 # seen. On *uncovered* skills see where it stands among the random draws: it may stand anywhere, because nobody has counted for
-# them. **A profile protects what is in it.** And all of this is one moment, with experts closed and nothing repaired: the study
-# of chapter 14 trains formulas to the end.
+# them. **A profile protects what is in it.** And all of this is one moment, with experts closed and nothing repaired. Chapter 14 shows
+# which of these rules have been trained to the end, and what became of them.
 #
 # ## What goes wrong: as many speakers as a token needs
 #
@@ -495,7 +495,7 @@ Table(("audio experts", "audio loss", "text loss, change", "gradient of the rout
 # %% [markdown]
 # Set the difference above beside the losses themselves. After few updates, do not expect much of it: the adapter and the heads
 # learn first, and they are as large in all three. The paper reports that text *and* speech get worse beyond 24 audio experts, of 64 routed ones. To see such a
-# thing you need training to the end; that sweep belongs to chapter 14.
+# thing you need training to the end: the ablations of chapter 14 do that.
 #
 # ## Try it live
 #

@@ -177,7 +177,7 @@ finish(figure, f"Two curves over the number of closed experts. With {at} closed,
 
 # %% [markdown]
 # Masked afterwards, the experts' answer fades beside the shared expert's, and in stage 3, with all doors open
-# again, it would suddenly be loud. The paper masks before.
+# again, it would suddenly be loud. The paper's published code masks before.
 #
 # ## The same as the library's?
 #
@@ -199,7 +199,7 @@ print(f"{int(real.sum())} tokens: the same experts and weights as the library's"
 # %% [markdown]
 # ## Build it: a bank
 #
-# The sixteen experts of a layer lie in one tensor, since a grouped product wants them so. An optimizer takes whole tensors. How
+# The sixteen experts of a layer lie stacked in two tensors, since a grouped product wants them so. An optimizer takes whole tensors. How
 # can four experts of it learn and twelve stand still?
 #
 # By **storage**. While a stage lasts, the experts that may learn get a tensor of their own, a *bank*, and only the bank goes to

@@ -54,15 +54,15 @@ chapter.diagram()
 # %% [markdown]
 # ## Who forgets what
 #
-# This is the picture the book has been working towards. Every line is an **arm** of the study: one way to teach the same text model to
-# speak, with the same speech and the same number of updates. Height is the **text kept**: the share of what the text model of stage 0 could do, each
-# skill corrected for guessing. *Covered* skills are those whose text is repeated in after-training. The written text of the
-# *uncovered* ones never comes back. Two of these, reverse and compare, are still asked aloud; the other five are gone altogether.
+# This is the picture the book has been working towards. Every line is an **arm** of the study: one way to get from a text model to one
+# that speaks, with as much speech and as many updates as could be made equal (chapter 14 names the exceptions). Height is the **text kept**: the share of what the text model of stage 0 could do, each
+# skill corrected for guessing. *Covered* skills are those whose text is repeated in after-training. No written *question* of an
+# *uncovered* one comes back. Two of these, reverse and compare, are still asked aloud, written down and answered; the other five are gone altogether.
 # A share below zero means: worse than guessing. A model that no longer answers with one of two candidates does not even guess.
 #
 # The solid line is the recipe. Move the slider to see a rival beside it, with its t interval (`95 %`, over seeds) as a band.
 # The thin lines are all others; the table below the figure says in what each differs. A rival without stages 2.1 and 2.2
-# trains their updates in one go, so its line has fewer points; low-rank lanes have no stage 2.2, and its few updates fall away.
+# trains their updates in one go, so its line has fewer points; our own arm, [`deeptalk-lanes`](../book/lanes.md), has no stage 2.2, and its few updates fall away.
 
 # %%
 import numpy as np
@@ -173,7 +173,7 @@ Table(("part", "weights", "in stage 3"), rows, f"{joint.updates} updates of {joi
 # \underbrace{\mathrm{CE}_{q}}_{\text{where a code is due}} + \alpha\, L_{\text{balance}}.\end{aligned}$$
 #
 # Each cross-entropy is a mean over the steps that *have* such a target. A stream without targets is left out, not counted as
-# zero. (The paper's published code averages eight terms, and so halves the loss of a batch that holds text alone.)
+# zero. (The paper's published code averages its terms: eight where there is speech; in a batch that holds text alone, the text loss and a zero, which halves it.)
 
 # %%
 def my_joint_loss(model, batch, text_weight=1.0):
@@ -315,7 +315,7 @@ for group, names in (("all", families), ("covered", covered), ("uncovered", [f f
 # 1. **The choice of experts.** An expert that is given to speech takes with it what text kept there.
 # 2. **The opening of the routing.** When the doors open, text tokens meet audio experts that have changed meanwhile, and a router that
 #    learns sends them elsewhere.
-# 3. **Drift of what both share**: attention, norms, the shared expert. The recipe freezes them. Many rivals do not.
+# 3. **Drift of what both share**: attention, norms, the shared expert. The recipe freezes them. Some rivals do not.
 #
 # We have the shipped model after each stage, so we can look at the places one by one. `closed` means: no text token may go to an
 # audio expert.
@@ -465,7 +465,7 @@ Table(("when", "text tokens", "audio tokens"), rows, f"Share of choices that go 
 # ## Run it small
 #
 # Now train. From the shipped model after stage 2.2, twice, with the same batches: once the recipe's stage 3, once a stage 3 in
-# which **everything** learns, attention and norms too, as in most rivals. It is short, so expect the beginning of what the full
+# which **everything** learns, attention and norms too, as in `puremoe` and `sequential`. It is short, so expect the beginning of what the full
 # stage does, not its end.
 
 # %%

@@ -608,7 +608,7 @@ print(f"of those that the likeliest answer got wrong, {drawn['likeliest_wrong_so
 #
 # So the setting that was taken is measured on the test split, which no trial has seen, on the shipped run (the trials had begun from an
 # earlier one of the same recipe), with a second listener. The judge has ranked the
-# pairs, so a model could learn to please *it*; the **ear** is another network, trained on other voices, and has ranked nothing.
+# pairs, so a model could learn to please *it*; the **ear** is another network, trained on the users' voices alone: it never heard the assistant's, and has ranked nothing.
 
 # %%
 runs = preference_runs()
@@ -715,7 +715,7 @@ TakesExplorer(talker, examiners.judge).show()
 #
 # **Exercise 11-1: which take wins** · practice · difficulty ●○○○○ (1 of 5) · about 10 minutes · 1 point · needs min, max, index
 #
-# Choose the pair from the word errors of some takes. What if two takes are equally good, or all of them?
+# Choose the pair from the word errors of some takes: a take without any error against the one with most. What if two takes are equally good, or all of them?
 #
 # <details><summary>Hint 1, a question</summary>
 #
@@ -723,7 +723,7 @@ TakesExplorer(talker, examiners.judge).show()
 #
 # <details><summary>Hint 2, a nudge</summary>
 #
-# `min(errors)` and `max(errors)`; where they are equal there is nothing to rank.
+# `min(errors)` and `max(errors)`: there is a pair only if the first is zero and the second is not.
 #
 # <details><summary>Hint 3, almost the code</summary>
 #

@@ -726,7 +726,7 @@ Table(("skill", "questions", "chance", "text only", "one row", "two rows"), rows
 # *Two rows* gives the answers of *text only*: that is what it is for. So it wins where the model writes better than it thinks while it speaks, and it
 # passes on each mistake that writing makes. The last line above names the skills, if any, for which one row was better; a single question may decide that.
 #
-# **Text only** is a mode of its own: leave the trigger out, and the model writes. It takes as many steps as there are words, and no codec. If nobody is
+# **Text only** is a mode of its own: leave the trigger out, and the model writes. It takes a step for each word and one for the end, and no codec. If nobody is
 # listening, there is no need to wait for a voice.
 #
 # ## The knobs: temperature and top-k

@@ -128,7 +128,7 @@ SoundSlider([AudioClip(f"A user, {name}:", said[name], EXAMPLE,
 #
 # A voiced sound repeats itself, once for each flap of the vocal folds. So shift the waveform and compare it with itself:
 # where it resembles itself best, you have shifted it by one **period**. Two periods would do as well, and so the rule is to
-# take the *first* lag that is nearly as good as the best.
+# take the *first peak* that is nearly as good as the best.
 
 # %%
 def my_likeness(frame):

@@ -510,7 +510,7 @@ finish(figure, "Two curves over the highest tone that the line carries: share of
 # %% [markdown]
 # It was trained on sound of one width only, so anything else is strange to it. People's recordings come in every width; a pretrained encoder has met most of them.
 #
-# The threshold is a choice (chapter 03 made it on speech that should, and should not, be understood). Move it, and see what each group
+# The threshold is a choice (made after the ear's training, on speech that should, and on sounds that should not, be understood). Move it, and see what each group
 # pays.
 
 # %%
@@ -554,7 +554,7 @@ ours, mimi, encodec = PyramidCodec.load(shipped_run() / "codec"), MimiConfig(), 
 codecs = {"ours": (ours.sample_rate / ours.step_samples, ours.num_codebooks, ours.codebook_size),
           "Mimi, 8 of its codebooks": (mimi.sampling_rate / mimi.frame_size, 8, mimi.codebook_size),
           "SNAC, 24 kHz": (24_000 / (512 * 4), 7, 4096), "DAC, 16 kHz": (16_000 / 320, 12, 1024),
-          "EnCodec, 24 kHz": (encodec.sampling_rate / encodec.hop_length, 8, encodec.codebook_size)}
+          "EnCodec, 24 kHz, 8 of its codebooks": (encodec.sampling_rate / encodec.hop_length, 8, encodec.codebook_size)}
 width = size_config("mini").model.width
 rows = [(name, f"{rate:.4g}", str(columns), f"{size:,}", f"{rate * columns:.0f}",
          f"{rate * columns * np.log2(size):,.0f}", f"{2 * columns * size * width / 1e6:.1f} million")
@@ -565,7 +565,7 @@ Table(heads, rows,
 
 # %% [markdown]
 # **Mimi** has our step of 80 ms to the sample, so it fits our streams without any other change. The last column is the price: with
-# thousands of entries, the tables alone come near the weight of the whole rest of `mini`, or pass it. How much is that rest?
+# thousands of entries, the tables alone weigh a good part of the whole rest of `mini`, or more than all of it. How much is that rest?
 
 # %%
 with torch.device("meta"):  # shapes alone, no memory
