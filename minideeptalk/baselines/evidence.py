@@ -5,7 +5,7 @@ Chapters 10 and 14 show all of it; a statement is made from the records alone, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from minideeptalk.baselines.ablations import ABLATIONS
@@ -75,7 +75,7 @@ def kept_over_seeds(runs: Mapping[int, Mapping], group: str = "all") -> dict[str
     return {code: t_interval(values[code]) for code in STAGE_CODES if code in values}
 
 
-def kept_of(runs: Mapping[int, Mapping], families: Iterable[str]) -> dict[int, float]:
+def kept_of(runs: Mapping[int, Mapping], families: Sequence[str]) -> dict[int, float]:
     """Mean share of some families' text ability that is there at the end, by seed; families that stage 0 had not learnt are passed over."""
     by_seed = {seed: record["metrics"]["relative_text_drop"]["by_family"] for seed, record in runs.items()}
     shares = {seed: [1 - lost[family] for family in families if family in lost] for seed, lost in by_seed.items()}

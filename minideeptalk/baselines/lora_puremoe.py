@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import replace
 
+import torch
 from peft import LoraConfig, get_peft_model
 
 from minideeptalk.baselines.puremoe import PUREMOE
@@ -32,7 +33,9 @@ def stages(size: SizeConfig) -> list[Stage]:
 @contextmanager
 def low_rank(model: DeepTalkModel, stage: Stage, selection: Selection | None):
     """Within this block the backbone carries LoRA; on leaving, the updates are added to its weights."""
-    wrapped = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LAYERS, target_parameters=FUSED))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # else the updates would begin by what the process had drawn before
+        wrapped = get_peft_model(model, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=LAYERS, target_parameters=FUSED))
     try:
         yield
     finally:

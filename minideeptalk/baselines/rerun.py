@@ -9,6 +9,7 @@ from minideeptalk.baselines.arms import find_arm
 from minideeptalk.baselines.study import Plan, run_study
 from minideeptalk.baselines.trials import at_rate, factor_of
 from minideeptalk.records import Comparison, compare, different_settings, read_record
+from minideeptalk.training.folders import begin_run
 from minideeptalk.training.run import run_recipe
 
 BANDS = {
@@ -42,11 +43,15 @@ def rerun(record: Mapping, folder: Path, shipped: Path | None = None, say: Calla
 
     Args:
         shipped: ready tools and text model; used where the record's run used them.
+
+    Raises:
+        LearnerError: for a folder in which another run lies.
     """
     arm, seed = find_arm(record["arm"]), record["seed"]
     study = record["config"].get("study")
     if study is None:
         began_with = shipped if any("shipped" in note for note in record["notes"]) else None
+        begin_run(folder, resume=True, size=record["size"], seed=seed, arm=arm.name, scratch=began_with is None)
         return run_recipe(record["size"], folder, seed, arm, began_with)
     arm = at_rate(arm, factor_of(record["budget"].get("learning_rate_trials", ())))  # the rate that its trials chose, without the trials
     plan = Plan(record["size"], folder, (arm,), (seed,), study["scale"], shipped if record["size"] == "nano" else None)
@@ -62,12 +67,12 @@ def outside(record: Mapping, again: Mapping) -> list[Comparison]:
 def comparison_table(record: Mapping, again: Mapping) -> str:
     """Metric by metric: published, here, the band, inside or outside; then the settings that differed, if any."""
     rows = compare(record, again, bands_of(record))
-    left = len(rows) - len(outside(record, again))
+    inside = sum(row.inside is True for row in rows)
     lines = [f"{'metric':<28}{'record':>10}{'here':>10}{'band':>10}  verdict"]
     for row in rows:
         here = "-" if row.second is None else f"{row.second:.3f}"
         lines.append(f"{row.metric:<28}{row.first:>10.3f}{here:>10}{row.band:>10.3f}  {verdict(row)}")
-    lines.append(f"{left} of {len(rows)} inside the band" + "".join(
+    lines.append(f"{inside} of {len(rows)} inside the band" + "".join(
         f"\nsetting differs: {name}" for name in different_settings(record, again) if name not in WHERE))
     return "\n".join(lines)
 

@@ -211,6 +211,8 @@ def run_study(plan: Plan, workers: int = 2, say: Callable[[str], None] = print, 
         LearnerError: for a folder that holds another study, or when runs failed; the others are finished first.
     """
     _begin(plan)
+    if trials:
+        _all_tried(plan)
     if any(jobs(plan, "run")) and not (plan.tools / "spoken" / "test" / "spoken.json").exists():
         say("shared: tools and spoken material")
         recipe = Recipe(plan.config, plan.tools, 0, ALIGNED, plan.shipped, progress=False)
@@ -261,6 +263,15 @@ def _begin(plan: Plan) -> None:
                            next_step="give another --out")
     plan.folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(told) + "\n", encoding="utf-8")
+
+
+def _all_tried(plan: Plan) -> None:
+    """Raise `LearnerError` for an arm with finished runs whose rate was never tried: with further seeds it would stand in one table at two rates."""
+    for arm in (arm for arm in plan.arms if arm.rates_of is None):
+        for path in sorted((plan.folder / "records").glob(f"{arm.name}-s[0-9]*.json")):
+            if not json.loads(path.read_text(encoding="utf-8"))["budget"].get("learning_rate_trials"):
+                raise LearnerError(f"no run of {arm.name} whose learning rate was not tried", str(path), "it ran before without --trials",
+                                   "leave --trials away, or give another --out")
 
 
 def _told_by_records(folder: Path) -> dict:

@@ -19,11 +19,13 @@ from minideeptalk.benchmarks.steps import one_token_rows, text_rows
 from minideeptalk.codec import PyramidCodec, StreamingDecoder
 from minideeptalk.codec.pyramid import SLOTS
 from minideeptalk.config import MELS, SAMPLE_RATE, STEP_SECONDS, size_config
+from minideeptalk.errors import LearnerError
 from minideeptalk.hearing.ear import Ear
 from minideeptalk.inference.decoding import SpokenDecoder
 from minideeptalk.inference.parallel import ParallelDecoder
 from minideeptalk.inference.talker import AUDIBLE, Talker
 from minideeptalk.model import AudioToken, DeepTalkConfig, DeepTalkModel
+from minideeptalk.training.folders import RunSettings
 from minideeptalk.world import Tokenizer
 
 QUESTION_SECONDS, QUESTION_WORDS, LONG_ANSWER = 2.0, 8, 100  # the last in codec frames of 80 ms
@@ -65,6 +67,8 @@ def bench_talk(size: str, rounds: int, clock: Callable[[], float], run: Path | N
     Args:
         run: a finished run of this size, whose voice then counts too; None takes untrained weights.
     """
+    if run and (lies := RunSettings.read(Path(run)).size) != size:
+        raise LearnerError(f"a run of size {size}", f"one of size {lies}, {run}", "the record compares it with other rows of its size", f"add --size {lies}")
     talker = Talker.load(run) if run else untrained_talker(size)
     sound = 0.1 * torch.randn(int(QUESTION_SECONDS * SAMPLE_RATE), generator=torch.Generator().manual_seed(0))
     takes = {name: [] for name in DECODERS}

@@ -10,6 +10,7 @@ import torch
 
 from minideeptalk.codec.pyramid import FRAMES_PER_STEP, PyramidCodec
 from minideeptalk.config import HOP
+from minideeptalk.errors import LearnerError
 from minideeptalk.speech.features import griffin_lim
 
 
@@ -19,12 +20,18 @@ class StreamingDecoder:
     Args:
         codec: a fitted codec.
         context_steps: steps of the past decoded again with each chunk, so that the phase settles; 0 decodes chunks apart.
-        held_frames: frames (20 ms each) held back for the cross-fade: the delay this decoder adds; 0 does not fade.
+        held_frames: frames (20 ms each) held back for the cross-fade: the delay this decoder adds; 0 does not fade. At most one step,
+            since a chunk may be one step long.
+
+    Raises:
+        LearnerError: for more held frames than a step has.
 
     >>> # stream = StreamingDecoder(codec); [stream.push(codes[i:i+2]) for i in (0, 2, 4)] + [stream.flush()]
     """
 
     def __init__(self, codec: PyramidCodec, context_steps: int = 2, held_frames: int = 2):
+        if not 0 <= held_frames <= FRAMES_PER_STEP:
+            raise LearnerError(f"held_frames from 0 to {FRAMES_PER_STEP}, a step", str(held_frames), "a chunk of one step could not be faded")
         self.codec = codec
         self.context_frames = context_steps * FRAMES_PER_STEP
         self.held_frames = min(held_frames, self.context_frames)

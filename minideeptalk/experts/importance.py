@@ -65,8 +65,8 @@ def measure_importance(model: nn.Module, loss_function: Callable[[nn.Module], fl
     """
     found = find_experts(model)
     shape = (len(found), found[0][1].num_experts)
-    every = [range(size) if chosen is None else chosen for size, chosen in zip(shape, (layers, experts))]
-    pairs = [(layer, expert) for layer in every[0] for expert in list(every[1])]
+    every = [range(size) if chosen is None else list(chosen) for size, chosen in zip(shape, (layers, experts))]
+    pairs = [(layer, expert) for layer in every[0] for expert in every[1]]
     was_training = model.training
     model.eval()
     try:

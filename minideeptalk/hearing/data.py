@@ -1,7 +1,6 @@
-"""What is said aloud: the requests for synthesis that the ear, the judges, the codec and the model are trained on.
+"""What is said aloud: questions of the spoken families, short answers, and foreign speech that the ear should refuse.
 
-Questions come in all user voices and styles with natural timing; answers come in the assistant's voice, on the grid of
-steps. Every word is drawn into many contexts, because a word met in few sentences is learnt as part of those sentences.
+In answers every word is drawn into many contexts, because a word met in few sentences is learnt as part of those sentences.
 Splits are by combination: no text of two or more answer words occurs in two splits.
 """
 
@@ -11,7 +10,7 @@ import random
 
 from minideeptalk.config import STYLES, SizeConfig
 from minideeptalk.speech.corpus import Request
-from minideeptalk.speech.voices import ASSISTANT_VOICE, USER_VOICES, Voice
+from minideeptalk.speech.voices import ASSISTANT_VOICE, USER_VOICES
 from minideeptalk.world import FAMILIES, Item, speaking_text, split_of
 from minideeptalk.world.vocabulary import CITIES, PLACES, STORY_WORDS
 
@@ -19,7 +18,7 @@ FAMILY_SHARE = 0.35  # of the answers, the part that answers a question; the res
 
 
 def question_items(config: SizeConfig, split: str, count: int, seed: int) -> list[Item]:
-    """Items of the spoken families, in turn; the items behind `question_requests` with the same arguments.
+    """Items of the spoken families, in turn.
 
     Args:
         config: reserved for families that a size leaves out; every size speaks all spoken families today.
@@ -32,24 +31,6 @@ def question_items(config: SizeConfig, split: str, count: int, seed: int) -> lis
     columns = [family.items(split, each, seed) for family in spoken]
     rows = [item for row in zip(*columns, strict=True) for item in row]
     return rows[:count]
-
-
-def question_requests(
-    config: SizeConfig, split: str, count: int, seed: int, voices: tuple[Voice, ...] = USER_VOICES
-) -> list[Request]:
-    """Spoken questions in all voices and styles, natural timing.
-
-    Args:
-        config: see `question_items`.
-        split: train, validation or test.
-        count: how many.
-        seed: same seed, same requests.
-        voices: give `(HELD_OUT_VOICE,)` to measure a voice nobody was trained on.
-    """
-    rng = random.Random(f"questions-{split}-{seed}")
-    manners = _manners([voice.name for voice in voices], count, rng)
-    items = question_items(config, split, count, seed)
-    return [Request(item.question, voice, style, False) for item, (voice, style) in zip(items, manners, strict=True)]
 
 
 def answer_requests(

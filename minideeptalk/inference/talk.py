@@ -53,7 +53,7 @@ def talk(talker: Talker, audio: Path | str | None = None, text: str | None = Non
         LearnerError: for audio that cannot be used, or a typed word outside the world.
     """
     if text is not None:
-        return {"understood": True, "text": talker.answer_text(text), "heard": text, "style": None, "confidence": None,
+        return {"understood": True, "text": talker.answer_text(text, sampling), "heard": text, "style": None, "confidence": None,
                 "audio": None, "seconds": None, "first_audio_ms": {}, "real_time_factor": None}
     trigger = AudioToken.MIRROR if mirror else AudioToken.ANSWER
     reply = talker.answer(torch.from_numpy(read_audio(audio)), trigger, sampling)

@@ -88,7 +88,7 @@ class Talker:
         return self.ear.listen([self.log_mel(waveform)])[0]
 
     def is_understood(self, heard: Heard) -> bool:
-        """Whether the ear was sure enough of every word to go on."""
+        """Whether the ear heard words, and was on average sure enough of them to go on."""
         return len(heard.words) > 0 and self.ear.understands(heard)
 
     def chunks(self, heard: Heard, trigger: AudioToken = AudioToken.ANSWER,
@@ -142,11 +142,14 @@ class Talker:
         parts = (encode, prefill, max(0.0, first_sound - prefill - vocoder), vocoder, silence)
         return dict(zip(LATENCY_PARTS, parts))
 
-    def answer_text(self, question: str) -> str:
+    def answer_text(self, question: str, sampling: Sampling = Sampling()) -> str:
         """Answer a typed question in text.
+
+        Args:
+            sampling: how the words are chosen.
 
         Raises:
             LearnerError: for a word outside the world.
         """
         prompt = self.builder.text_prompt(question.split())
-        return " ".join(answer_in_text(self.model, self.builder, [prompt])[0].words)
+        return " ".join(answer_in_text(self.model, self.builder, [prompt], sampling=sampling)[0].words)

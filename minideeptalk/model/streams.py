@@ -151,7 +151,8 @@ class Adapter(nn.Module):
         self.fc1 = nn.Linear(config.ear_width, hidden, bias=False)
         self.fc2 = nn.Linear(config.ear_width, hidden, bias=False)
         self.proj = nn.Linear(hidden, config.width, bias=False)
-        self.level = config.heard_loudness * WORD_STD / config.num_codebooks  # a frame stands in all Q codec rows
+        rows = 1 if config.combine == "weighted" else config.num_codebooks  # a frame stands in all Q codec rows, which `weighted` averages
+        self.level = config.heard_loudness * WORD_STD / rows
 
     def gated(self, frames: torch.Tensor) -> torch.Tensor:
         """(..., ear width) -> (..., D), as loud as it comes."""

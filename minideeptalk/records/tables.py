@@ -29,7 +29,7 @@ def load_table(loads: Sequence[Mapping], selection: Mapping | None) -> str:
         lines.append(f"{row['stage']:<7}{row['layer']:>5} {row['modality']:<9}" + "".join(f"{cell:>6}" for cell in cells))
     rule = "not chosen yet" if not selection else (f"* audio experts, chosen after stage {selection.get('stage', '1')} by "
                                                    f"{selection['formula']}, loads normalised by {selection['normaliser']}")
-    return "\n".join([*lines, "", f"percent of the tokens of a modality; {rule}"])
+    return "\n".join([*lines, "", f"percent of the choices of a modality; {rule}"])
 
 
 def markdown(record: Mapping) -> str:

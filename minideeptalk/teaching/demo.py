@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 
 from minideeptalk.baselines import find_arm
+from minideeptalk.baselines.talking import open_run
 from minideeptalk.errors import LearnerError
 from minideeptalk.inference.decoding import speak
-from minideeptalk.inference.talk import damage_explained, open_talker, talk
+from minideeptalk.inference.talk import damage_explained, talk
 from minideeptalk.inference.talker import Talker
 from minideeptalk.records import read_record
 from minideeptalk.tasks import SpokenReply, SpokenSet
@@ -88,7 +89,7 @@ def run_demo(folder: Path | str, scratch: bool = False, seed: int | None = None,
 def show_run(folder: Path | str, record: dict) -> Shown:
     """Ask a finished run a recorded question, and write `answer.wav` and `report.html` into its folder."""
     folder = Path(folder)
-    talker = open_talker(folder)
+    talker = open_run(folder)
     question, answer, clips = None, None, []
     asked = ask_samples(talker, sample_questions(), folder / "answer.wav")
     with damage_explained(folder):

@@ -25,9 +25,11 @@ def study(folder: Path | str, size: str = "nano", tier: str = "A", arms: str | N
         LearnerError: for an unknown size or arm, or numbers that make no sense.
     """
     size_config(size)
-    for name, value in (("--seeds", seeds), ("--scale", scale), ("--workers", workers), ("--seed", first_seed + 1)):
+    for name, value in (("--seeds", seeds), ("--scale", scale), ("--workers", workers)):
         if value is not None and value <= 0:
             raise LearnerError(f"a larger number after {name}", str(value))
+    if first_seed < 0:
+        raise LearnerError("0 or a larger number after --seed", str(first_seed))
     chosen, usual = TIERS[tier]
     if arms:
         chosen = tuple(find_arm(name) for name in arms.split(","))

@@ -28,7 +28,7 @@ from minideeptalk.tasks import ExampleBuilder, TaskSampler
 from minideeptalk.training.arm import ALIGNED, DEEPTALK
 from minideeptalk.training.checkpoints import in_one_move
 from minideeptalk.training.dpo import ANCHOR, BETA, PreferenceLoss, preference_stage
-from minideeptalk.training.loop import train_stage
+from minideeptalk.training.loop import choose_precision, train_stage
 from minideeptalk.training.preferences import PreferencePlan, Preferences, make_preferences, pair_batch
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.run import measure
@@ -68,12 +68,12 @@ class PreferenceRun:
 
     def preferences(self) -> Preferences:
         """The pairs, from this folder where they were made before."""
-        return make_preferences(self.model, self.sampler, self.examiners, self.folder / "preferences" / f"seed-{self.seed}",
+        return make_preferences(self.model, self.sampler, self.examiners, self.folder / "preferences" / f"seed-{self.seed}-{self.plan.name}",
                                 self.plan, self.seed, self.progress)
 
     def train(self, preferences: Preferences) -> dict:
         """Stage 4, in place; its checkpoint is written in one move. Returns what `train_stage` does."""
-        progress = self.folder / "progress" / self.stage.name / f"seed-{self.seed}-of-{self.plan.requests}"  # other pairs begin anew
+        progress = self.folder / "progress" / self.stage.name / f"seed-{self.seed}-{self.plan.name}-of-{self.plan.requests}"  # other pairs begin anew
         result = train_stage(
             self.model, self.stage,
             lambda step: pair_batch(preferences.pairs, self.sampler, self.stage.batch, f"{self.seed}-{self.stage.code}-{step}"),
@@ -112,7 +112,7 @@ def run_dpo(folder: Path | str, plan: PreferencePlan = PLAN, seed: int = 0, prog
         The record as a dict; see `PreferenceRun` for the arguments.
 
     Raises:
-        LearnerError: also where stage 4 was finished with another seed or number of requests.
+        LearnerError: also where stage 4 was finished with another seed or plan.
     """
     folder = Path(folder)
     if (folder / RECORD).is_file() and has_stage(folder, "4-dpo"):
@@ -136,12 +136,15 @@ def run_dpo(folder: Path | str, plan: PreferencePlan = PLAN, seed: int = 0, prog
 
 
 def _finished(folder: Path, plan: PreferencePlan, seed: int) -> dict:
-    """The record of a finished stage 4, if it was made with this seed and number of requests."""
+    """The record of a finished stage 4, if it was made with this seed and plan."""
     record = read_record(folder / RECORD)
     made = record["config"]["preference"]
-    if (made["seed"], made["plan"]["requests"]) != (seed, plan.requests):
-        raise LearnerError(f"seed {made['seed']} and {made['plan']['requests']} requests, as in {folder / RECORD}",
-                           f"seed {seed} and {plan.requests} requests", "stage 4 of this run is finished, and a run has room for one",
+    wanted = json.loads(json.dumps(asdict(plan)))  # with lists for tuples, as in the record
+    if (made["seed"], made["plan"]) != (seed, wanted):
+        others = [name for name in wanted if name != "requests" and made["plan"][name] != wanted[name]]
+        found, asked = (", ".join([f"seed {number} and {told['requests']} requests", *(f"{name} {told[name]}" for name in others)])
+                        for number, told in ((made["seed"], made["plan"]), (seed, wanted)))
+        raise LearnerError(f"{found}, as in {folder / RECORD}", asked, "stage 4 of this run is finished, and a run has room for one",
                            f"for another, move {RECORD} and stages/4-dpo elsewhere")
     return record
 
@@ -174,8 +177,8 @@ def write_record(run: PreferenceRun, metrics: dict, trained: dict, seconds: dict
     record["budget"] = record["budget"] | {
         "updates": record["budget"]["updates"] + budget["updates"], "tokens": record["budget"]["tokens"] + budget["tokens"],
         "by_stage": record["budget"].get("by_stage", {}) | {code: budget}}
-    around = environment(record["device"]["kind"])
-    around["device"]["precision"] = record["device"].get("precision", "fp32")
+    around = environment("cuda" if torch.cuda.is_available() else "cpu")
+    around["device"]["precision"] = ": ".join(choose_precision())
     record |= around | {
         "config": record["config"] | {"preference": run.settings()}, "metrics": metrics, "curves": record["curves"] + trained["curves"], "seconds": record["seconds"] + sum(seconds.values()),
         "stage_seconds": record["stage_seconds"] | seconds,

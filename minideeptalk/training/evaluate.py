@@ -12,9 +12,40 @@ from minideeptalk.config import size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.inference.talk import damage_explained
 from minideeptalk.records import read_record, validate
+from minideeptalk.tasks import SpokenSet
 from minideeptalk.training.arm import Arm
+from minideeptalk.training.preparation import SPLITS, Tools
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.run import measure
+
+
+def open_finished(folder: Path | str, find_arm: Callable[[str], Arm], progress: bool = False) -> tuple[dict, Recipe]:
+    """The record of a finished run, and the recipe with which it can be looked into.
+
+    Raises:
+        LearnerError: for a folder without a record.
+    """
+    folder = Path(folder)
+    if not (folder / "record.json").is_file():
+        raise LearnerError("a finished run, with record.json in it", str(folder), "a mistyped path, or training was interrupted",
+                           f"minideeptalk train --resume --out {folder}")
+    record = read_record(folder)
+    return record, Recipe(size_config(record["size"]), folder, record["seed"], find_arm(record["arm"]), None, progress)
+
+
+def tools_and_speech(recipe: Recipe) -> tuple[Tools, dict[str, SpokenSet]]:
+    """Codec, ear, judges and all speech of a finished run, read and not made.
+
+    Raises:
+        LearnerError: where they do not lie in the run's folder, or are damaged.
+    """
+    for part in ("ear/ear.safetensors", "judge/judge.safetensors", *(f"spoken/{split}/spoken.json" for split in SPLITS)):
+        if not (recipe.folder / part).is_file():
+            raise LearnerError(f"{part} in {recipe.folder}", "no such file", "runs of a study share their speech, and the shipped run comes without",
+                               "look into a run that `minideeptalk train` or `minideeptalk demo` made")
+    with damage_explained(recipe.folder):
+        tools = recipe.tools()
+        return tools, recipe.spoken(tools)
 
 
 def evaluate_run(folder: Path | str, find_arm: Callable[[str], Arm], seed: int = 0, progress: bool = True) -> dict:
@@ -27,19 +58,12 @@ def evaluate_run(folder: Path | str, find_arm: Callable[[str], Arm], seed: int =
         The run's record with fresh `metrics` and a note that says so.  Nothing is written.
 
     Raises:
-        LearnerError: for a folder without a finished run, or a damaged checkpoint.
+        LearnerError: for a folder without a finished run or without its speech, or a damaged checkpoint.
     """
-    folder = Path(folder)
-    if not (folder / "record.json").is_file():
-        raise LearnerError("a finished run, with record.json in it", str(folder), "a mistyped path, or training was interrupted",
-                           f"minideeptalk train --resume --out {folder}")
-    record = read_record(folder)
-    recipe = Recipe(size_config(record["size"]), folder, record["seed"], find_arm(record["arm"]), None, progress)
+    record, recipe = open_finished(folder, find_arm, progress)
     model = recipe.finished_model()  # first, so that a folder with nothing but a record is told at once
     torch.manual_seed(seed)
-    with damage_explained(folder):
-        tools = recipe.tools()
-        spoken = recipe.spoken(tools)
+    tools, spoken = tools_and_speech(recipe)
     record["metrics"] = (recipe.arm.measure or measure)(recipe, model, tools, spoken)
     record["notes"].append(f"measured again at {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC")
     validate(record)

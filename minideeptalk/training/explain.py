@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from minideeptalk.config import size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.evaluation.drift import weight_drift
 from minideeptalk.evaluation.kept import kept_of, mean_kept
@@ -20,13 +19,12 @@ from minideeptalk.evaluation.spoken import Examiners
 from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.evaluation.within_frame import read_frames, within_frame
 from minideeptalk.experts import Selection
-from minideeptalk.inference.talk import damage_explained
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.model.checkpoints import load_stage
-from minideeptalk.records import read_record
 from minideeptalk.records.finding import finding
 from minideeptalk.tasks import ExampleBuilder, SpokenSet
 from minideeptalk.training.arm import Arm
+from minideeptalk.training.evaluate import open_finished, tools_and_speech
 from minideeptalk.training.preparation import Tools
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.stages import pretrain_stage
@@ -64,17 +62,11 @@ def explain_run(folder: Path | str, find_arm: Callable[[str], Arm], depth: Depth
     Raises:
         LearnerError: for a folder without a finished run, or an arm without audio experts or with a routing of its own.
     """
-    began, folder = time.perf_counter(), Path(folder)
-    if not (folder / "record.json").is_file():
-        raise LearnerError("a finished run, with record.json in it", str(folder), "a mistyped path, or training was interrupted",
-                           f"minideeptalk train --resume --out {folder}")
-    record = read_record(folder)
-    recipe = Recipe(size_config(record["size"]), folder, record["seed"], find_arm(record["arm"]), None, progress=False)
+    began = time.perf_counter()
+    record, recipe = open_finished(folder, find_arm)
     selection = _selection(recipe)
     models = _stages(recipe)
-    with damage_explained(folder):
-        tools = recipe.tools()
-        spoken = recipe.spoken(tools)
+    tools, spoken = tools_and_speech(recipe)
     say("knocked-out experts")
     result = {"run": {name: record[name] for name in ("arm", "seed", "commit", "date")}, "covered": list(recipe.size.world.covered),
               **_knocked_out(recipe, models, selection, tools, spoken["test"], depth, seed)}

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from minideeptalk.training.folders import read_json
+
 
 @dataclass
 class Parts:
@@ -24,7 +26,7 @@ class Parts:
     def open(cls, folder: Path) -> Parts:
         """The parts of a run, empty for a new one."""
         path = folder / "parts.json"
-        return cls(path, **json.loads(path.read_text())) if path.exists() else cls(path)
+        return cls(path, **read_json(path)) if path.exists() else cls(path)
 
     def save(self) -> None:
         """Write all but the path."""

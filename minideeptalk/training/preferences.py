@@ -13,6 +13,7 @@ import json
 import os
 import random
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 
 import torch
@@ -48,6 +49,12 @@ class PreferencePlan:
     temperatures: tuple[float, ...] = (0.0, 0.3, 0.3, 0.5, 0.5, 0.8, 0.8)
     aloud: float = 0.15
     right: bool = True
+
+    @property
+    def name(self) -> str:
+        """A short name of everything but the number of requests: pairs of another plan are not taken for this one's."""
+        told = {key: value for key, value in asdict(self).items() if key != "requests"}
+        return blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=4).hexdigest()
 
     def __post_init__(self):
         if self.requests < 1 or len(self.temperatures) < 2 or self.part < 1:

@@ -152,7 +152,7 @@ def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict, told: dict
 
 
 def fingerprint(size: SizeConfig) -> str:
-    """Fingerprint of the world and of everything that decides which speech is made."""
+    """Fingerprint of the world and of the sizes of speech and codec; the voices themselves belong to the version of the library."""
     speech = json.dumps([size.to_dict()["speech"], size.to_dict()["codec"]], sort_keys=True)
     return data_hash() + blake2b(speech.encode(), digest_size=8).hexdigest()
 

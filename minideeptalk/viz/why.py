@@ -1,6 +1,6 @@
 """Why text is forgotten, from a finding of kind `why`: knocked-out experts, drifted weights, loads, probes, frames (chapter 14).
 
-Every builder takes the finding (`records.read_finding`, or `teaching.samples.book_finding`) and returns a figure with alt text; `*_rows`
+Every builder takes the finding (`records.read_finding`, or `teaching.findings.book_finding`) and returns a figure with alt text; `*_rows`
 return head, rows and caption for a table.
 """
 

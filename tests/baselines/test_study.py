@@ -205,3 +205,18 @@ def test_a_record_is_run_again_at_the_rate_that_its_trials_chose(record_of, monk
     usual, (again,) = find_arm("puremoe"), planned[0].arms
     rates = [arm.stages(size_config("nano"))[-1].learning_rate for arm in (usual, again)]
     assert rates[1] == 3 * rates[0] and planned[0].seeds == (published["seed"],)
+
+
+def test_a_record_of_no_study_is_not_run_again_over_another_run(record_of, monkeypatch, tmp_path):
+    published = record_of("puremoe")
+    published["config"].pop("study")
+    monkeypatch.setattr(rerun, "run_recipe", lambda *_: pytest.fail("ran"))
+    (tmp_path / "config.json").write_text(json.dumps({"size": "nano", "seed": published["seed"] + 1, "arm": "puremoe", "scratch": True}))
+    with pytest.raises(LearnerError, match="another run lies there"):
+        rerun.rerun(published, tmp_path)
+
+
+def test_rates_are_not_tried_after_runs_at_an_untried_one(plan, calls):
+    run_study(replace(plan, seeds=(0,)), workers=1, say=quiet)
+    with pytest.raises(LearnerError, match="without --trials"):
+        run_study(plan, workers=1, say=quiet, trials=True)

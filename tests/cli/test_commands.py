@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -127,6 +128,18 @@ def test_only_a_finished_run_can_be_measured_again(command, run, tmp_path):
     for folder in (run, tmp_path / "nothing"):
         status, _, err = command("evaluate", folder)
         assert status == 2 and "finished run" in err and err.count("\n") == 1
+
+
+def test_a_run_without_its_speech_is_told_and_nothing_is_synthesised(command, run):
+    shutil.rmtree(run / "spoken")
+    status, _, err = command("evaluate", run)
+    assert status == 2 and "spoken/train/spoken.json" in err and err.count("\n") == 1 and not (run / "spoken").exists() and not (run / "cache").exists()
+
+
+def test_a_damaged_list_of_parts_is_told_in_one_line(command, run):
+    (run / "parts.json").write_text('{"seconds": ')
+    status, _, err = command("evaluate", run)
+    assert status == 2 and "parts.json" in err and err.count("\n") == 1
 
 
 def test_a_profile_has_the_loads_of_each_layer_and_modality_and_the_selection(command, run):

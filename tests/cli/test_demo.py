@@ -5,6 +5,9 @@ import shutil
 
 import pytest
 
+from minideeptalk.baselines import find_arm
+from minideeptalk.baselines.routing import HardRouter
+from minideeptalk.experts import Selection
 from minideeptalk.records import read_record
 from minideeptalk.teaching.demo import describe, show_run
 from minideeptalk.teaching.samples import SHIPPED_PARTS, sample_questions, samples_folder
@@ -89,3 +92,14 @@ def test_the_demo_really_runs(command, tmp_path):
     status, _, _ = command("demo", "--out", tmp_path / "demo")
     assert status == 0 and (tmp_path / "demo" / "report.html").is_file()
     assert read_record(tmp_path / "demo")["metrics"]["spoken_qa_text"] > 0.1
+
+
+def test_a_run_of_an_arm_that_changes_its_model_is_shown_as_it_was_trained(run, samples, monkeypatch):
+    arm = find_arm("deeptalk-by-token")
+    (run / "config.json").write_text(json.dumps({"size": "nano", "seed": 0, "arm": arm.name, "scratch": True}))
+    shutil.copytree(run / "stages" / "0-pretrain", run / "stages" / "1-align")
+    Selection(((1, 2),) * 2, 4, "by hand").save(run / "selection.json")
+    shown = []
+    monkeypatch.setattr("minideeptalk.teaching.demo.ask_samples", lambda talker, *_: shown.append(talker))
+    show_run(run, read_record(run))
+    assert all(isinstance(mixture.router, HardRouter) for mixture in shown[0].model.mixtures())

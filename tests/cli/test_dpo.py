@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from minideeptalk.model.checkpoints import load_stage
-from minideeptalk.records import read_record
+from minideeptalk.records import RunRecord, read_record
 from minideeptalk.training import dpo_run
-from minideeptalk.training.preferences import Pair, Preferences, Request, Take
+from minideeptalk.training.preferences import Pair, PreferencePlan, Preferences, Request, Take
 
 
 def invented_pairs(*arguments):
@@ -32,10 +32,14 @@ def quick(run, monkeypatch):
 
 
 def test_stage_4_trains_compares_and_leaves_a_record(command, quick):
+    elsewhere = read_record(quick)
+    elsewhere["device"] |= {"kind": "cuda", "precision": "bf16"}  # stages 1 to 3 ran on another machine
+    RunRecord(**elsewhere).write(quick / "record.json")
     before = read_record(quick)
     status, out, _ = command("dpo", quick, "--quiet")
     assert status == 0 and "| word error rate, unseen texts, ear |" in out
     record = read_record(quick / "record-dpo.json")
+    assert record["device"]["kind"] == ("cuda" if torch.cuda.is_available() else "cpu") and record["device"]["precision"] != "bf16"
     found = record["metrics"]["preference"]
     assert set(found["before"]) == set(found["after"]) and found["before"]["original"] == found["after"]["original"]
     for texts in ("trained", "unseen"):
@@ -105,3 +109,9 @@ def test_both_models_are_examined_on_the_split_that_was_asked_for(quick, monkeyp
         stage.examine(split)
         questions = stage.spoken[split].questions
         assert asked == [split, questions if split == "validation" else questions[1:], (stage.spoken["train"], stage.spoken[split])]
+
+
+def test_pairs_of_another_plan_have_another_place():
+    plan = PreferencePlan(requests=5)
+    assert plan.name == PreferencePlan(requests=9).name  # parts of a longer or shorter plan are the same
+    assert len({plan.name, replace(plan, aloud=0.5).name, replace(plan, right=False).name, replace(plan, temperatures=(0.0, 1.0)).name}) == 4

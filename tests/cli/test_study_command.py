@@ -44,7 +44,8 @@ def test_the_table_alone_trains_nothing(command, plans, folder, tmp_path):
 
 
 @pytest.mark.parametrize("words, says", [(("--arms", "crooked"), "puremoe"), (("--size", "giant"), "nano, mini, base"),
-                                         (("--seeds", "0"), "--seeds"), (("--scale", "-1"), "--scale"), (("--tier", "Z"), "--tier")])
+                                         (("--seeds", "0"), "--seeds"), (("--seed", "-1"), "--seed, got -1"),
+                                         (("--scale", "-1"), "--scale"), (("--tier", "Z"), "--tier")])
 def test_what_cannot_be_is_told_in_one_line(command, plans, folder, words, says):
     status, _, err = command("study", "--out", folder, *words)
     assert status == 2 and says in err and err.count("\n") == 1 and plans == []

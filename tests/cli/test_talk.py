@@ -139,3 +139,8 @@ def test_a_full_disk_is_explained_in_one_line(command, run, question, tmp_path):
 def test_a_folder_without_a_run_is_explained(command, tmp_path, question):
     status, _, err = command("talk", tmp_path, "--audio", question)
     assert status == 2 and "stages/3-joint" in err and err.count("\n") == 1
+
+
+def test_the_words_of_a_typed_answer_follow_the_knobs_too(command, run):
+    answers = {command("talk", run, "--text", "what is forty two plus seven", "--temperature", 5, "--seed", seed)[1] for seed in range(3)}
+    assert len(answers) > 1

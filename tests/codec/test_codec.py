@@ -127,6 +127,11 @@ def test_a_flushed_stream_is_empty_and_starts_afresh(codec, mels):
     assert torch.equal(first, torch.cat([stream.push(codes), stream.flush()]))
 
 
+def test_more_held_back_than_a_chunk_may_bring_is_refused(codec):
+    with pytest.raises(LearnerError, match="held_frames from 0 to 4"):
+        StreamingDecoder(codec, held_frames=6)
+
+
 def test_no_codes_are_no_sound(codec):
     assert codec.decode(torch.zeros(0, 7, dtype=torch.int64)).shape == (0,)
     with pytest.raises(LearnerError):

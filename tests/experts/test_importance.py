@@ -49,9 +49,9 @@ def test_each_rise_is_the_loss_with_that_expert_closed(ours, text):
 
 def test_only_what_was_asked_for_is_measured(ours):
     calls = []
-    measured = measure_importance(ours.model, lambda model: calls.append(model) or 1.0, layers=[1], experts=[0, 4])
-    assert len(calls) == 3
-    assert np.argwhere(~np.isnan(measured.rise)).tolist() == [[1, 0], [1, 4]]
+    measured = measure_importance(ours.model, lambda model: calls.append(model) or 1.0, layers=[0, 1], experts=iter([0, 4]))
+    assert len(calls) == 5
+    assert np.argwhere(~np.isnan(measured.rise)).tolist() == [[0, 0], [0, 4], [1, 0], [1, 4]]
 
 
 def test_the_models_mode_is_kept(ours):

@@ -133,13 +133,16 @@ def test_the_adapter_is_the_papers_gated_mlp_levelled(tiny):
 
 
 @torch.no_grad()
-def test_a_heard_frame_keeps_its_loudness_whatever_the_adapter_learnt(tiny):
-    model = tiny.model()
-    new_word = model.embedding.text.weight.square().mean().sqrt()
+@pytest.mark.parametrize("combine", ["mean", "sum", "weighted"])
+def test_a_heard_frame_is_as_loud_as_said_beside_a_new_word_however_rows_combine_and_whatever_the_adapter_learnt(tiny, combine):
+    model = tiny.model(combine=combine)
+    words, heard_at = torch.arange(6)[None] + 5, torch.ones(1, 6, dtype=torch.bool)
+    alone = model.embedding(words, None)
     for spread in (0.5, 50.0):
         model.adapter.proj.weight.normal_(std=spread)
-        heard = model.config.num_codebooks * model.adapter(tiny.frames(6))  # it stands in all codec rows
-        assert (heard.square().mean(dim=-1).sqrt() / new_word).tolist() == pytest.approx([model.config.heard_loudness] * 6, rel=0.05)
+        heard = model.embedding(words, None, model.adapter(tiny.frames(6))[None], heard_at) - alone
+        loudness = heard.square().mean().sqrt() / (model.embedding.scale * model.embedding.text.weight.square().mean().sqrt())
+        assert loudness.item() == pytest.approx(model.config.heard_loudness, rel=0.05)
 
 
 
