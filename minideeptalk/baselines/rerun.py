@@ -19,8 +19,8 @@ BANDS = {
     "style_accuracy.recognised": "ceilings", "style_accuracy.mirrored": "ceilings",
 }
 """Metrics that are compared, and the count of the items each rests on."""
-WHERE = ("config.model_config._name_or_path", "config.model_config.architectures", "config.study.shared")
-"""Settings that say where a run lay and whether its model was read from there, and not what it did."""
+WHERE = ("config.study.shared",)
+"""Settings that say where a run's parts lay and not what it did."""
 LEAST = 0.05
 """Another processor rounds otherwise, and training amplifies it: no band is narrower than this."""
 

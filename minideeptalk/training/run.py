@@ -141,7 +141,7 @@ def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict, told: dict
         reasons["metrics.first_audio_ms"] = "the ear understood none of the questions that were timed"
     return RunRecord(
         arm=recipe.arm.name, size=size.name, seed=recipe.seed,
-        config=size.to_dict() | {"model_config": model.config.to_dict(), "arm": describe_arm(recipe), **told},
+        config=size.to_dict() | {"model_config": _told(model), "arm": describe_arm(recipe), **told},
         data_hash=fingerprint(size), seconds=sum(parts.seconds.values()), stage_seconds=parts.seconds,
         peak_memory_mb=peak_memory_mb(device), budget=_budget(recipe, model), metrics=metrics, curves=parts.curves,
         loads=parts.loads, not_measured=reasons,
@@ -149,6 +149,11 @@ def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict, told: dict
         notes=["started from shipped tools and text model"] if recipe.shipped else [],
         **around,
     )
+
+
+def _told(model: DeepTalkModel) -> dict:
+    """A model's settings, without what says where it was read from: a record is for others to read."""
+    return {name: value for name, value in model.config.to_dict().items() if name not in ("_name_or_path", "architectures")}
 
 
 def fingerprint(size: SizeConfig) -> str:

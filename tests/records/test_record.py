@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -191,3 +192,10 @@ def test_rows_made_from_arrays_fit_the_record(record, tmp_path):
     assert [(row["layer"], row["modality"]) for row in raised] == [(3, "audio")]
     assert read["curves"] == [{"name": "text_accuracy/add", "stage": "1-align", "step": 100, "value": 0.5}]
     assert read["selection"]["audio_experts"][2] == {"layer": 3, "experts": [5, 6]}
+
+
+def test_no_published_record_says_in_which_folder_somebody_worked():
+    root = Path(__file__).parents[2]
+    paths = [*(root / "book" / "records").rglob("*.json"), *(root / "data_samples").rglob("*.json")]
+    found = [path.name for path in paths if re.search(r'"(/|[A-Z]:\\\\)[\w.-]+[/\\]', path.read_text(encoding="utf-8"))]
+    assert len(paths) > 100 and found == []
