@@ -723,7 +723,7 @@ TakesExplorer(talker, examiners.judge).show()
 #
 # <details><summary>Hint 2, a nudge</summary>
 #
-# `min(errors)` and `max(errors)`: there is a pair only if the first is zero and the second is not.
+# `min(errors)` and `max(errors)`: there is a pair only if the first is zero and the second is not. An empty list has neither: ask for that first.
 #
 # <details><summary>Hint 3, almost the code</summary>
 #
@@ -910,7 +910,7 @@ check("11-4", take_labels)
 # %%
 # Exercise 11-5: your code
 def melody_of(tracks):
-    """Pitch tracks in Hz, nan where there is no voice -> standard deviation of the log of the pitch in a track, mean over tracks."""
+    """Pitch tracks in Hz, nan where there is no voice -> standard deviation (by n) of the log of the pitch in a track, mean over tracks."""
     raise NotImplementedError("your code here")
 
 # %%
@@ -922,7 +922,7 @@ check("11-5", melody_of)
 #
 # ```python
 # def melody_of(tracks):
-#     """Pitch tracks in Hz, nan where there is no voice -> standard deviation of the log of the pitch in a track, mean over tracks."""
+#     """Pitch tracks in Hz, nan where there is no voice -> standard deviation (by n) of the log of the pitch in a track, mean over tracks."""
 #     spreads = []
 #     for track in tracks:
 #         voiced = track[~track.isnan()].log()

@@ -744,14 +744,15 @@ Table(("goal", "measured, %", "verdict"), [(goal.words, goal.measured, goal.verd
 
 # %%
 LATER = [arm for arm in (LANES_COPIED.name, LANES_COPIED_FROM_SOUND.name, LANES_FROM_SOUND.name) if arm in measured]
-late = [goal for arm in LATER for goal in goals(everyone, arm) if goal.words.startswith(f"{arm} ")]
-Table(("goal", "measured, %", "verdict"), [(goal.words, goal.measured, goal.verdict) for goal in late], "The same goals for the arms that came later: a first look")
+late = [[goal for goal in goals(everyone, arm) if goal.words.startswith(f"{arm} ")] for arm in LATER]
+rows = [(of_arms[0].words.removeprefix(LATER[0]), *(f"{goal.measured}: {goal.verdict}".replace("± ", "±&nbsp;") for goal in of_arms)) for of_arms in zip(*late)]
+Table(("goal", *LATER), rows, "The same goals for the arms that came later, percent: a first look")
 
 # %%
 rows = []
 for arm in (name for name in (LANES.name, *LATER) if "puremoe" in measured):
     beside = [paired_interval(ability(measured[arm], name), ability(measured["puremoe"], name)) for name in SPEECH]
-    rows.append((arm, f"{LEARNT[arm] / 1e6:.2f}", *(told(one, signed=True) for one in beside)))
+    rows.append((arm, f"{LEARNT[arm] / 1e6:.2f}", *(told(one, signed=True).replace("± ", "±&nbsp;") for one in beside)))
 Table(("arm", "learn, M", "answers, text", "answers, aloud", "words clear", "words heard", "style"), rows, "Points beside puremoe, more is better: what each kind of lane lacks")
 
 # %% [markdown]

@@ -19,7 +19,7 @@ def sound_of_steps(steps, longest_delay):
 
 def _steps_shape(sound):
     answer = sound(20, 3)
-    expect(isinstance(answer, tuple) and len(answer) == 2, f"Return two numbers, seconds and samples, yours is {answer!r}.")
+    expect(isinstance(answer, tuple) and len(answer) == 2, f"Return two numbers as a tuple, `return seconds, samples`; yours is {answer!r}.")
 
 
 def _steps_samples(sound):
@@ -151,6 +151,8 @@ def _score_shares(function):
 
 
 def _score_refused(function):
+    share = function([("add", "sixty", "sixty one"), ("add", "ten", "ten")])["add"]
+    expect(share == 0.5, f"'sixty one' is not 'sixty': one of two is right, yours is {share:.3g}. Compare with ==, not with `in`.")
     answer = function(_replies())
     expect(abs(answer["add"] - 0.5) < 1e-9, f"Of four sums two are right, one is wrong and one was refused: 0.5, yours is {answer['add']:.3g}. "
                                             "A refusal is honest, but it is no answer: it counts below the line.")

@@ -131,7 +131,8 @@ def _best_of_all(log_probabilities, target):
 
 def _path_shape(find):
     answer = find(_frames().log_softmax(-1), [1, 2])
-    expect(torch.is_tensor(answer) and answer.shape == (6,), f"One label for each of 6 frames, shape (6,), yours is {tuple(getattr(answer, 'shape', ()))}.")
+    expect(torch.is_tensor(answer), f"Return a tensor, yours is a {type(answer).__name__}: torch.tensor(path).")
+    expect(answer.shape == (6,), f"One label for each of 6 frames, shape (6,), yours is {tuple(getattr(answer, 'shape', ()))}.")
 
 
 def _path_dtype(find):

@@ -119,7 +119,7 @@ def balance_loss(probabilities, indices):
     ### END SOLUTION
 
 
-def _routing(batch=2, steps=5, experts=4, chosen=2, seed=3):
+def _routing(batch=2, steps=5, experts=6, chosen=2, seed=3):
     logits = 2 * torch.randn(batch, steps, experts, generator=torch.Generator().manual_seed(seed))
     probabilities = logits.softmax(dim=-1)
     return probabilities, probabilities.topk(chosen, dim=-1).indices
@@ -169,7 +169,7 @@ def _balance_sequences(loss):
 def _balance_values(loss):
     value, hand = loss(*_routing()).item(), _balance_by_hand(*_routing())
     expect(abs(value - hand) < 1e-4, f"On random routing the loss is {hand:.4g}, yours is {value:.4g}. All K choices count, not the first "
-                                     "alone. Print your counts and compare them with indices.")
+                                     "alone, and an even share is T * K / E of them. Print your counts and compare them with indices.")
 
 
 def _balance_gradient(loss):
@@ -217,7 +217,7 @@ def _choices():
     scores = torch.rand(40, 5, generator=generator)
     groups = torch.arange(40) % 3
     mask = torch.rand(40, generator=generator) > 0.3
-    return scores.topk(2, dim=-1).indices, groups, mask
+    return scores.topk(3, dim=-1).indices, groups, mask
 
 
 def _load_by_hand(indices, groups, mask, experts, num_groups):
@@ -239,7 +239,7 @@ def _load_dtype(load):
 
 def _load_rows(load):
     indices, groups, _ = _choices()
-    sums = load(indices, groups, torch.ones(40, dtype=torch.bool), 5, 3).sum(dim=1)
+    sums = load(indices, groups, torch.ones(40, dtype=torch.bool), 5, 3).sum(dim=1).float()
     expect(torch.allclose(sums, torch.ones(3), atol=1e-5),
            f"Each row is divided by all choices of its group, so it adds up to 1; yours give {[round(s, 3) for s in sums.tolist()]}. "
            "A token makes K choices.")
@@ -287,6 +287,7 @@ EXERCISES = (
              (Mutant("averaged over the batch", _balance_over_the_batch, "within each sequence"),
               Mutant("even share left out", _balance_without_share, "its even share"),
               Mutant("first choice only", _balance_first_choice, "All K choices"),
+              Mutant("a share of K", lambda probabilities, indices: balance_loss(probabilities, indices) * indices.shape[-1] ** 2 / probabilities.shape[-1], "T * K / E"),
               Mutant("detached", _balance_detached, "Did you detach"))),
     Exercise("04-3", "who works for whom", 2, 15, 2, "indexing, bincount", load_by_group,
              (_load_shape, _load_dtype, _load_rows, _load_mask, _load_empty),

@@ -46,7 +46,8 @@ def _shifted_by_hand(codes, lags, fill):
 
 def _shift_shape(shift):
     answer = shift(_frames(), LAGS, -1)
-    expect(isinstance(answer, torch.Tensor) and answer.shape == (9, 4),
+    expect(torch.is_tensor(answer), f"Return a tensor, yours is a {type(answer).__name__}.")
+    expect(answer.shape == (9, 4),
            f"Five frames and a longest lag of four make (9, 4), yours is {tuple(getattr(answer, 'shape', ()))}. Print your shape.")
 
 

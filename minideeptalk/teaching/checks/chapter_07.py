@@ -176,7 +176,7 @@ def _distance_by_hand(first, second):
     return max(0.0, middle - (entropy(first.tolist()) + entropy(second.tolist())) / 2) ** 0.5
 
 
-LOADS = torch.tensor([0.5, 0.3, 0.2, 0.0]), torch.tensor([0.1, 0.3, 0.2, 0.4])
+LOADS = torch.tensor([0.5, 0.3, 0.2, 0.0, 0.0]), torch.tensor([0.1, 0.3, 0.2, 0.4, 0.0])  # one expert idle in one, one in both
 
 
 def _distance_shape(distance):
@@ -209,6 +209,11 @@ def _distance_values(distance):
     value, hand = float(distance(*LOADS)), _distance_by_hand(*LOADS)
     expect(abs(value - hand) < 1e-4, f"The distance of {LOADS[0].tolist()} and {LOADS[1].tolist()} is {hand:.4f}, yours is {value:.4f}. The divergence is the "
                                      "mean of two relative entropies; the *distance* is its square root.")
+
+
+def _distance_xlogy(first, second):
+    middle = (first + second) / 2
+    return sum(torch.xlogy(load, load / middle).sum() / 2 for load in (first, second)).clamp(min=0).sqrt() / math.log(2) ** 0.5
 
 
 def _distance_natural(first, second):
@@ -251,8 +256,14 @@ def listen(module, run):
 
 
 def _layer():
-    torch.manual_seed(2)
-    return nn.Linear(3, 3), torch.arange(6.0).view(2, 3)
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        return nn.Linear(3, 3), torch.arange(6.0).view(2, 3)
+
+
+def _deaf(layer):
+    """Whether no hook is left on a layer."""
+    return not layer._forward_pre_hooks and not layer._forward_hooks
 
 
 def _listen_shape(listener):
@@ -289,7 +300,7 @@ def _listen_removed(listener):
     layer, tokens = _layer()
     heard = listener(layer, lambda: layer(tokens))
     layer(tokens)
-    expect(len(heard) == 1 and len(layer._forward_pre_hooks) == 0, "Your hook still listens after you have returned. Keep its handle and remove it.")
+    expect(len(heard) == 1 and _deaf(layer), "Your hook still listens after you have returned. Keep its handle and remove it.")
 
 
 def _listen_removed_after_error(listener):
@@ -304,13 +315,20 @@ def _listen_removed_after_error(listener):
         listener(layer, fails)
     except ValueError:
         told = True
-    expect(len(layer._forward_pre_hooks) == 0, "When run() fails, your hook stays on the module for ever. `try: ... finally: handle.remove()`.")
+    expect(_deaf(layer), "When run() fails, your hook stays on the module for ever. `try: ... finally: handle.remove()`.")
     expect(told, "run() failed, and whoever called you does not learn of it. Remove the hook in `finally` and let the error pass: no `except`.")
 
 
 def _listen_forever(module, run):
     heard = []
     module.register_forward_pre_hook(lambda module, arguments: heard.append(arguments[0].detach().clone()))
+    run()
+    return list(heard)
+
+
+def _listen_after(module, run):
+    heard = []
+    module.register_forward_hook(lambda module, arguments, result: heard.append(arguments[0].detach().clone()))
     run()
     return list(heard)
 
@@ -366,10 +384,12 @@ EXERCISES = (
              (Mutant("natural logarithm", _distance_natural, "base 2"),
               Mutant("no root", _distance_no_root, "square root"),
               Mutant("not a number", _distance_with_zeros, "leave such experts out"),
+              Mutant("not a number where both are idle", _distance_xlogy, "leave such experts out"),
               Mutant("one side only", _distance_one_side, "both ways"))),
     Exercise("07-4", "a hook that leaves no trace", 3, 20, 3, "forward hooks, try and finally", listen,
              (_listen_shape, _listen_each, _listen_unharmed, _listen_copies, _listen_removed, _listen_removed_after_error),
              (Mutant("listens for ever", _listen_forever, "still listens"),
+              Mutant("listens afterwards, for ever", _listen_after, "still listens"),
               Mutant("stays after an error", _listen_no_finally, "for ever"),
               Mutant("keeps no copy", _listen_no_clone, "Keep a clone"),
               Mutant("replaces the input", _listen_replaces, "return nothing"))),

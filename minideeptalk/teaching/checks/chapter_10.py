@@ -126,6 +126,11 @@ def _kept_families(function):
                                     "family counts alike.")
 
 
+def _kept_by_name(function):
+    value = function({"add": 1.0, "compare": 0.9}, {"compare": 0.7, "add": 0.5}, {"compare": 0.5, "add": 0.0})
+    expect(abs(value - 0.5) < 1e-9, f"Of both families half is kept: 0.5, yours is {value:.3f}. The dicts need not name their families in one order: look each up by its name.")
+
+
 def _kept_never_learnt(function):
     value = function({"add": 1.0, "story": 0.52}, {"add": 0.5, "story": 0.9}, {"add": 0.0, "story": 0.5})
     expect(abs(value - 0.5) < 1e-9, f"The second family was never learnt (0.04 above chance), so it cannot be forgotten: 0.5, yours is {value:.3f}.")
@@ -181,7 +186,7 @@ def forgetting_points(rows, families):
 
 def _rows():
     rows = [{"name": "loss", "stage": "0", "step": 90, "value": 0.7}, {"name": "text_loss", "stage": "0", "step": 90, "value": 0.3}]
-    for stage, step, add, sort in (("0", 50, 0.2, 0.0), ("0", 90, 1.0, 0.8), ("2.1", 40, 0.9, 0.2), ("3", 30, 1.0, 0.1)):
+    for stage, step, add, sort in (("0", 50, 0.2, 0.0), ("0", 90, 1.0, 0.8), ("0", 70, 0.6, 0.4), ("2.1", 40, 0.9, 0.2), ("3", 30, 1.0, 0.1)):
         rows += [{"name": f"text_accuracy/{family}", "stage": stage, "step": step, "value": value} for family, value in (("add", add), ("sort", sort))]
     return rows
 
@@ -326,14 +331,16 @@ EXERCISES = (
               Mutant("balance not weighted", _joint_unweighted, "with its weight"),
               Mutant("balance without gradient", _joint_detached, "got no gradient"))),
     Exercise("10-2", "text kept", 2, 15, 2, "dicts, means", text_kept,
-             (_kept_shape, _kept_plain, _kept_chance, _kept_families, _kept_never_learnt, _kept_floor, _kept_gain),
+             (_kept_shape, _kept_plain, _kept_chance, _kept_families, _kept_by_name, _kept_never_learnt, _kept_floor, _kept_gain),
              (Mutant("guessing counts", _kept_uncorrected, "Correct for chance"),
               Mutant("ratio of means", _kept_ratio_of_means, "every family counts alike"),
+              Mutant("pairs by place", lambda before, after, chance: text_kept(before, dict(zip(before, after.values())), dict(zip(before, chance.values()))), "by its name"),
               Mutant("counts what was never learnt", _kept_with_unlearnt, "never learnt"),
               Mutant("cut at one", _kept_cut, "Cutting at 1"))),
     Exercise("10-3", "a curve from a record", 2, 15, 2, "dicts of dicts", forgetting_points,
              (_points_shape, _points_order, _points_chosen, _points_last, _points_mean, _points_unharmed),
              (Mutant("first step", _points_first, "last step"),
+              Mutant("last row", lambda rows, families: forgetting_points([row | {"step": 0} for row in rows], families), "last step"),
               Mutant("mean over steps", _points_over_steps, "last step"),
               Mutant("all families", _points_all_families, "must not be mixed"),
               Mutant("sum", _points_sum, "The mean of"))),

@@ -10,7 +10,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from minideeptalk.teaching.checks.framework import Exercise, Mutant, expect
+from minideeptalk.teaching.checks.framework import Exercise, Mistake, Mutant, expect
 
 # ---- 11-1 --------------------------------------------------------------------------------------------------------------
 
@@ -49,7 +49,11 @@ def _pair_right(function):
 
 
 def _pair_few(function):
-    expect(function([1]) is None and function([]) is None, "With fewer than two takes there is no pair: None.")
+    try:
+        found = function([1]), function([])
+    except ValueError as error:
+        raise Mistake("Without any take, [], there is no pair: None. min([]) fails, so look for an empty list first.") from error
+    expect(found == (None, None), "With fewer than two takes there is no pair: None.")
 
 
 def _pair_ties(function):
@@ -124,7 +128,7 @@ def _score_sign(function):
 
 def _score_sum(function):
     mean = _score_by_hand() / torch.tensor([4.0, 4.0, 3.0])
-    expect(not torch.allclose(function(*_heard_take()), mean, atol=1e-4), "DPO compares whole takes: *sum* over steps. You took the mean.")
+    expect(not torch.allclose(function(*_heard_take()).float(), mean, atol=1e-4), "DPO compares whole takes: *sum* over steps. You took the mean.")
 
 
 def _score_asked(function):
@@ -134,7 +138,7 @@ def _score_asked(function):
 
 
 def _score_value(function):
-    scores, wanted = function(*_heard_take()), _score_by_hand()
+    scores, wanted = function(*_heard_take()).float(), _score_by_hand()
     expect(torch.allclose(scores, wanted, atol=1e-4), f"Added up by hand the scores are {[round(value, 2) for value in wanted.tolist()]}, yours are " f"{[round(value, 2) for value in scores.tolist()]}. Each stream for itself?")
 
 
@@ -303,7 +307,7 @@ def _labels_zeros(codes, start, steps, over):
 
 
 def melody_of(tracks):
-    """Pitch tracks in Hz, nan where there is no voice -> standard deviation of the log of the pitch in a track, mean over tracks."""
+    """Pitch tracks in Hz, nan where there is no voice -> standard deviation (by n) of the log of the pitch in a track, mean over tracks."""
     ### BEGIN SOLUTION
     spreads = []
     for track in tracks:
@@ -325,6 +329,7 @@ def _melody_shape(function):
 
 def _melody_value(function):
     value = function([_track(100, 120, 100, 120)])
+    expect(abs(value - math.log(1.2) / 3**0.5) > 1e-3, "You divided by n - 1, which is torch's default. Divide by n: std(unbiased=False).")
     expect(abs(value - math.log(1.2) / 2) < 1e-3, f"A voice that moves between 100 and 120 Hz has a spread of log 1.2 / 2 = 0.091, yours is {value:.3f}. Take the " "natural logarithm, then the deviation from its mean.")
 
 
@@ -368,6 +373,7 @@ EXERCISES = (
              (Mutant("most errors win", _pair_most_wins, "fewest"),
               Mutant("a wrong take wins", lambda errors: _pair_always(errors) if len(set(errors)) > 1 else None, "should not become likelier"),
               Mutant("against the next best", _pair_next_best, "most"),
+              Mutant("does not look for none", lambda errors: None if min(errors) or not max(errors) else pair_of(errors), "empty list first"),
               Mutant("a pair from equal takes", _pair_always, "nothing to learn"),
               Mutant("the last of equal takes", _pair_last, "the first counts"))),
     Exercise("11-2", "how likely was that take", 2, 15, 2, "log_softmax, gather", take_score,
@@ -394,6 +400,7 @@ EXERCISES = (
              (_melody_shape, _melody_value, _melody_octave, _melody_each, _melody_voiceless, _melody_silence),
              (Mutant("spread in hertz", _melody_hertz, "Hertz are not"),
               Mutant("all takes in one pot", _melody_pooled, "inside each take"),
+              Mutant("by n - 1", lambda tracks: melody_of(tracks) and melody_of(tracks) * (4 / 3) ** 0.5, "Divide by n"),
               Mutant("in semitones", _melody_semitones, "natural logarithm"),
               Mutant("silence counted as monotony", lambda tracks: melody_of(tracks) or 0.0, "not measured is not zero"))),
 )

@@ -45,15 +45,17 @@ def _remember_steps(function):
 
 
 def _remember_in_place(function):
-    buffer, length, new = _filled()
-    there = buffer.data_ptr()
-    expect(function(buffer, length, new)[0].data_ptr() == there, "There was room for two more, yet everything was copied. Write into the buffer that you were given.")
+    for room in (6, 5):  # five steps fit into five places, too
+        buffer, length, new = _filled(room)
+        there = buffer.data_ptr()
+        expect(function(buffer, length, new)[0].data_ptr() == there, "There was room for two more, yet everything was copied. Write into the buffer that you were given.")
 
 
 def _remember_grows(function):
     buffer, length = function(*_filled(room=4))
     expect(length == 5 and buffer.shape[2] >= 5, "Four places and five steps: a larger buffer is needed.")
     expect(torch.equal(buffer[:, :, :3], _filled()[0][:, :, :3]), "The larger buffer has lost the past: copy the filled steps over.")
+    expect(torch.equal(buffer[:, :, 3:5], _filled()[2]), "The larger buffer lacks the new steps: write them after the past here, too.")
     expect(buffer.shape[2] >= 8, f"The room grew from 4 to {buffer.shape[2]}, so the next step copies everything again. Double it.")
 
 
@@ -77,6 +79,15 @@ def _remember_forgets(buffer, length, new):
     if length + new.shape[2] > buffer.shape[2]:
         buffer = buffer.new_zeros(*buffer.shape[:2], 2 * buffer.shape[2], buffer.shape[3])
     return remember(buffer, length, new)
+
+
+def _remember_drops_new(buffer, length, new):
+    end = length + new.shape[2]
+    if end <= buffer.shape[2]:
+        return remember(buffer, length, new)
+    bigger = buffer.new_zeros(*buffer.shape[:2], max(end, 2 * buffer.shape[2]), buffer.shape[3])
+    bigger[:, :, :length] = buffer[:, :, :length]
+    return bigger, end
 
 
 # ---- 12-2 --------------------------------------------------------------------------------------------------------------
@@ -125,6 +136,21 @@ def _fade_gradual(function):
 def _fade_none(function):
     found = function([torch.zeros(4), torch.ones(3)], 0)
     expect(found.tolist() == [0, 0, 0, 0, 1, 1, 1], f"With an overlap of 0 the pieces just follow each other; yours is {found.tolist()}. `x[-0:]` is all of x.")
+
+
+def _fade_unharmed(function):
+    pieces = [torch.zeros(10), torch.ones(10)]
+    function(pieces, 5)
+    expect(not pieces[0].any() and bool(pieces[1].all()), "Your function changed its input: a slice of the first piece is still the first piece. Write into a new tensor.")
+
+
+def _fade_in_place(pieces, overlap):
+    whole, rise = pieces[0], torch.linspace(0, 1, overlap)
+    for piece in pieces[1:]:
+        cut = len(whole) - overlap
+        whole[cut:] = whole[cut:] * (1 - rise) + piece[:overlap] * rise
+        whole = torch.cat([whole, piece[overlap:]])
+    return whole
 
 
 def _fade_adds(pieces, overlap):
@@ -371,13 +397,15 @@ EXERCISES = (
              (Mutant("copies everything at every step", _remember_cat, "yet everything was copied"),
               Mutant("writes over the past", _remember_at_start, "come *after*"),
               Mutant("grows and forgets", _remember_forgets, "lost the past"),
+              Mutant("grows and drops what is new", _remember_drops_new, "lacks the new"),
               Mutant("grows by just enough", lambda buffer, length, new: (_remember_cat if length + new.shape[2] > buffer.shape[2] else remember)(buffer, length, new), "Double it"),
               Mutant("only ever doubles", lambda buffer, length, new: remember(buffer, length, new) if length + new.shape[2] <= 2 * buffer.shape[2] else (torch.cat([buffer] * 2, dim=2), length + new.shape[2]), "not enough here"))),
     Exercise("12-2", "a cross-fade", 2, 15, 2, "slices, weights", cross_fade,
-             (_fade_shape, _fade_same, _fade_gradual, _fade_none),
+             (_fade_shape, _fade_same, _fade_gradual, _fade_none, _fade_unharmed),
              (Mutant("adds both", _fade_adds, "sum to one"),
               Mutant("cuts hard", _fade_cuts, "step by step"),
               Mutant("fades the wrong way", _fade_reversed, "step by step"),
+              Mutant("fades inside its input", _fade_in_place, "changed its input"),
               Mutant("an overlap of zero takes all", _fade_negative_zero, "`x[-0:]`"))),
     Exercise("12-3", "does it stutter?", 2, 15, 2, "loops", playback,
              (_playback_shape, _playback_first, _playback_queue, _playback_late, _playback_shifted),

@@ -95,6 +95,7 @@ def _speechlike(gain=0.1, pause=True):
     generator = torch.Generator().manual_seed(3)
     sound = gain * torch.randn(3200, generator=generator)
     sound[:320] *= 3  # one loud frame
+    sound[-320:] *= 0.1 if pause else 1.0  # and a soft one, which still counts
     return torch.cat([sound, 1e-4 * torch.randn(6400, generator=generator)]) if pause else sound  # a pause is never quite silent
 
 
@@ -129,6 +130,11 @@ def _loudness_unharmed(function):
     sound = _speechlike()
     function(sound, -30.0)
     expect(torch.equal(sound, _speechlike()), "Your function changed the waveform that it was given. `*=` writes into it.")
+
+
+def _loudness_over(waveform, target_db, share):
+    power = waveform.reshape(-1, 320).square().mean(dim=1)
+    return waveform * 10 ** ((target_db - 10 * torch.log10(power[power >= power.max() * share].mean())) / 20)
 
 
 def _loudness_peak(waveform, target_db):
@@ -202,9 +208,15 @@ def _pitch_range(function):
 
 
 def _pitch_octave(function):
-    for hz in (110.0, 200.0, 320.0):
+    for hz in (110.0, 16_000 / 80.5, 320.0):  # the second has no lag of its own, but two of its periods have
         found = float(function(_hum(hz), 16_000, 60.0, 500.0))
         expect(abs(found - hz) < 0.05 * hz, f"A voice of {hz:.0f} Hz is measured as {found:.0f} Hz. Two periods resemble as well as one: take the *first* peak that is nearly best.")
+
+
+def _pitch_tone(function):
+    time = np.arange(960) / 16_000
+    found = float(function(0.5 * np.sin(2 * np.pi * 100.0 * time), 16_000, 60.0, 500.0))
+    expect(abs(found - 100) < 3, f"A plain tone of 100 Hz is measured as {found:.0f} Hz. On the way *up* to a peak the likeness is nearly best, too; go on to the peak.")
 
 
 def _pitch_offset(function):
@@ -232,9 +244,24 @@ def _pitch_longest(frame, rate, lowest, highest):
     return pitch
 
 
+def _likeness_of(frame, lags):
+    return np.array([(frame[:-lag] * frame[lag:]).sum() / np.sqrt((frame[:-lag] ** 2).sum() * (frame[lag:] ** 2).sum() + 1e-12) for lag in lags])
+
+
+def _pitch_best(frame, rate, lowest, highest):
+    lags = range(int(rate / highest), int(rate / lowest) + 1)
+    return rate / lags[int(np.argmax(_likeness_of(frame - frame.mean(), lags)))]
+
+
+def _pitch_slope(frame, rate, lowest, highest):
+    lags = range(int(rate / highest), int(rate / lowest) + 1)
+    likeness = _likeness_of(frame - frame.mean(), lags)
+    return rate / lags[int(np.argmax(likeness >= 0.9 * likeness.max()))]
+
+
 def _pitch_with_offset(frame, rate, lowest, highest):
     lags = range(int(rate / highest), int(rate / lowest) + 1)
-    likeness = np.array([(frame[:-lag] * frame[lag:]).sum() / np.sqrt((frame[:-lag] ** 2).sum() * (frame[lag:] ** 2).sum() + 1e-12) for lag in lags])
+    likeness = _likeness_of(frame, lags)
     for place in range(1, len(likeness) - 1):
         if likeness[place - 1] <= likeness[place] > likeness[place + 1] and likeness[place] >= 0.9 * likeness.max():
             return rate / lags[place]
@@ -252,7 +279,8 @@ def chance_of_luck(right, total, chance):
 
 
 def _luck_shape(function):
-    expect(isinstance(function(3, 10, 0.25), (int, float)), "One plain number.")
+    found = function(3, 10, 0.25)
+    expect(isinstance(found, (int, float)), f"One plain number, yours is a {type(found).__name__}.")
 
 
 def _luck_sure(function):
@@ -304,14 +332,17 @@ EXERCISES = (
              (Mutant("peak instead of power", _loudness_peak, "not the peak"),
               Mutant("pauses counted", _loudness_with_pauses, "Leave pauses out"),
               Mutant("only exact silence left out", _loudness_without_zeros, "Leave pauses out"),
+              Mutant("20 for 10 in the threshold", lambda waveform, target_db: _loudness_over(waveform, target_db, 1e-2), "Leave pauses out"),
               Mutant("power for amplitude", _loudness_power_gain, "dB / 20"),
               Mutant("a gain for each frame", _loudness_by_frame, "One gain"),
               Mutant("writes into its input", _loudness_in_place, "changed the waveform"))),
     Exercise("13-3", "how high is this voice", 3, 25, 3, "autocorrelation", pitch_of_frame,
-             (_pitch_shape, _pitch_unit, _pitch_range, _pitch_octave, _pitch_offset),
+             (_pitch_shape, _pitch_unit, _pitch_range, _pitch_octave, _pitch_tone, _pitch_offset),
              (Mutant("the lag itself", _pitch_lag, "the lag, 160"),
               Mutant("from lag zero", _pitch_from_zero, "Outside the range"),
               Mutant("the longest lag", _pitch_longest, "the *first* peak"),
+              Mutant("the best lag", _pitch_best, "the *first* peak"),
+              Mutant("up the slope", _pitch_slope, "go on to the peak"),
               Mutant("with its constant", _pitch_with_offset, "take the mean off"))),
     Exercise("13-4", "may it be luck", 2, 15, 2, "binomial distribution", chance_of_luck,
              (_luck_shape, _luck_includes, _luck_sure, _luck_tail, _luck_chance),

@@ -143,17 +143,18 @@ def _pareto_shape(function):
 def _pareto_plain(function):
     found = function([(0.9, 0.1), (0.5, 0.5), (0.1, 0.9), (0.4, 0.4)])
     expect(3 not in found, f"Point 3 is worse than point 1 on both axes; yours are {found}.")
-    expect(found == [0, 1, 2], f"The front is [0, 1, 2], yours is {found}. A point in the middle of the front is best at nothing, and nobody beats it.")
+    expect(sorted(found) == [0, 1, 2], f"The front is [0, 1, 2], yours is {found}. A point in the middle of the front is best at nothing, and nobody beats it.")
 
 
 def _pareto_one_axis(function):
-    found = function([(0.5, 0.5), (0.5, 0.3)])
-    expect(found == [0], f"As good on one axis and worse on the other *is* beaten: [0], yours is {found}.")
+    for points in ([(0.5, 0.5), (0.5, 0.3)], [(0.5, 0.5), (0.3, 0.5)]):
+        found = function(points)
+        expect(found == [0], f"As good on one axis and worse on the other *is* beaten: [0], yours is {found}.")
 
 
 def _pareto_twins(function):
     found = function([(0.5, 0.5), (0.5, 0.5)])
-    expect(found == [0, 1], f"Two equal points do not beat each other: [0, 1], yours is {found}.")
+    expect(sorted(found) == [0, 1], f"Two equal points do not beat each other: [0, 1], yours is {found}.")
 
 
 def _pareto_better(function):
@@ -222,6 +223,18 @@ def _contrary_many(function):
                             "not a vote.")
 
 
+def _contrary_common(function):
+    found = function({0: 0.9, 1: 0.5, 2: 0.6, 7: 0.0}, {0: 0.4, 1: 0.6, 2: 0.5, 5: 0.9})
+    expect(found == [1], f"Seeds 7 and 5 have no partner, so they count nowhere, not in the mean either: [1], yours is {found}.")
+    found = function({0: 0.5, 1: 0.9}, {0: 0.5, 1: 0.4})
+    expect(found == [], f"Seed 0 sees no difference at all; that is not the opposite: [], yours is {found}.")
+
+
+def _contrary_all_seeds(ours, theirs):
+    better = sum(ours.values()) / len(ours) > sum(theirs.values()) / len(theirs)
+    return [seed for seed in sorted(set(ours) & set(theirs)) if (ours[seed] > theirs[seed]) != better]
+
+
 def _contrary_always_better(ours, theirs):
     return [seed for seed in sorted(set(ours) & set(theirs)) if ours[seed] < theirs[seed]]
 
@@ -254,12 +267,14 @@ EXERCISES = (
     Exercise("14-3", "the front", 3, 20, 2, "any, comparisons", pareto,
              (_pareto_shape, _pareto_plain, _pareto_better, _pareto_one_axis, _pareto_twins),
              (Mutant("must be worse on both", _pareto_strict, "*is* beaten"),
+              Mutant("strict on one axis", lambda points: [n for n, (x, y) in enumerate(points) if not any(u >= x and v > y for u, v in points)], "*is* beaten"),
               Mutant("twins beat each other", _pareto_loose, "do not beat each other"),
               Mutant("less is better", _pareto_lower, "yours"),
               Mutant("the extremes alone", _pareto_extremes, "middle of the front"))),
     Exercise("14-4", "what one seed would have claimed", 2, 15, 2, "dicts, signs", contrary_seeds,
-             (_contrary_shape, _contrary_none, _contrary_one, _contrary_worse, _contrary_paired, _contrary_many),
+             (_contrary_shape, _contrary_none, _contrary_one, _contrary_worse, _contrary_paired, _contrary_many, _contrary_common),
              (Mutant("thinks ours is better", _contrary_always_better, "sign of the mean"),
               Mutant("not in pairs", _contrary_unpaired, "*within* the seed"),
+              Mutant("a mean over all seeds", _contrary_all_seeds, "no partner"),
               Mutant("a vote", _contrary_vote, "not a vote"))),
 )

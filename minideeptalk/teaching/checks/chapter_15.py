@@ -110,6 +110,7 @@ def _columns_shape(function):
 
 
 def _columns_dtype(function):
+    expect(torch.is_tensor(function(*_levels())), f"Return a tensor, yours is a {type(function(*_levels())).__name__}.")
     expect(function(*_levels()).dtype == torch.int64, f"Codes are whole numbers (int64), yours are {function(*_levels()).dtype}.")
 
 
@@ -225,7 +226,7 @@ def _joint_shape(function):
 
 def _joint_equal(function):
     gradient = function([torch.ones(2, 3), 3 * torch.ones(2, 3)], [4, 4])
-    expect(torch.allclose(gradient, torch.full((2, 3), 2.0)), f"With equally many tokens it is the plain mean, 2; yours is {float(gradient[0, 0]):.2f}.")
+    expect(torch.allclose(gradient.float(), torch.full((2, 3), 2.0)), f"With equally many tokens it is the plain mean, 2; yours is {float(gradient[0, 0]):.2f}.")
 
 
 def _joint_uneven(function):
@@ -245,7 +246,7 @@ def _joint_against_autograd(function):
     losses = (inputs @ weight).square()
     parts = [torch.autograd.grad(part.mean(), weight, retain_graph=True)[0] for part in losses.split([2, 7])]
     wanted = torch.autograd.grad(losses.mean(), weight)[0]
-    expect(torch.allclose(function(parts, [2, 7]), wanted, atol=1e-5), "Nine tokens dealt out as two and seven: not the gradient of all nine.")
+    expect(torch.allclose(function(parts, [2, 7]).float(), wanted, atol=1e-5), "Nine tokens dealt out as two and seven: not the gradient of all nine.")
 
 
 def _joint_nothing(function):

@@ -12,8 +12,10 @@ import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+UNFILLED = "your code here"
 
 
 class Mistake(AssertionError):
@@ -78,23 +80,41 @@ class Result:
 
 def run_check(exercise: Exercise, solution: Callable) -> Result:
     """Climb the ladder with the student's function; never raises on a wrong answer."""
-    rungs = len(exercise.ladder)
+    rungs, answers = len(exercise.ladder), []
+
+    @wraps(solution)
+    def watched(*given, **named):
+        answers.clear()
+        answers.append(solution(*given, **named))
+        return answers[0]
+
     for done, rung in enumerate(exercise.ladder):
+        answers.clear()
         try:
-            rung(solution)
-        except NotImplementedError:
-            return Result(exercise.id, None, "not filled in yet. Write the body above, run its cell, then run this one again.")
+            rung(watched)
         except Mistake as mistake:
             return Result(exercise.id, False, f"passed {done} of {rungs} steps. {mistake}")
-        except Exception as error:  # noqa: BLE001 - the student's own code failed: say so, without our frames around it
-            return Result(exercise.id, False, f"passed {done} of {rungs} steps. Your code stopped with {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - say what is wrong, without our frames around it
+            if isinstance(error, NotImplementedError) and str(error) == UNFILLED:
+                return Result(exercise.id, None, "not filled in yet. Write the body above, run its cell, then run this one again.")
+            return Result(exercise.id, False, f"passed {done} of {rungs} steps. {_explained(error, answers)}")
     return Result(exercise.id, True, f"all {rungs} steps passed.")
+
+
+def _explained(error: Exception, answers: list) -> str:
+    """Why a rung broke off: the student's code failed, or it gave an answer with which the rung could not go on."""
+    if not answers:
+        return f"Your code stopped with {type(error).__name__}: {error}"
+    if answers[0] is None:
+        return "Your function returned None. Does every way through it end in `return`?"
+    return (f"Your function answered with a {type(answers[0]).__name__}, and the check cannot work with it: {error}. The first line of the function "
+            "says what to return.")
 
 
 def exercise_stub(exercise: Exercise) -> str:
     """The code cell that the learner fills in: the reference without what stands between its markers."""
     pattern = re.compile(rf"^([ ]*){BEGIN}\n.*?{END}\n?", flags=re.MULTILINE | re.DOTALL)
-    source = pattern.sub(lambda match: f'{match[1]}raise NotImplementedError("your code here")\n', _source(exercise))
+    source = pattern.sub(lambda match: f'{match[1]}raise NotImplementedError("{UNFILLED}")\n', _source(exercise))
     return source.rstrip()
 
 
