@@ -1,4 +1,4 @@
-"""Checks of the exercises, one module a chapter, and the framework they share."""
+"""Checks of the exercises, one module a chapter or two, and the framework they share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def exercises() -> dict[str, Exercise]:
     """Every exercise of the book by id."""
     names = sorted(module.name for module in iter_modules(__path__) if module.name.startswith("chapter_"))
     modules = [import_module(f"{__name__}.{name}") for name in names]
-    return {exercise.id: exercise for module in modules for exercise in module.EXERCISES}
+    return dict(sorted((exercise.id, exercise) for module in modules for exercise in module.EXERCISES))
 
 
 def check(exercise_id: str, solution: Callable) -> Result:

@@ -61,11 +61,6 @@ def _pair_ties(function):
     expect(pair == (1, 0), f"Of equal takes the first counts, so that everybody makes the same pairs: (1, 0) of [2, 0, 1, 0, 2], yours is {pair}.")
 
 
-def _pair_most_wins(errors):
-    pair = pair_of(errors)
-    return None if pair is None else pair[::-1]
-
-
 def _pair_next_best(errors):
     if pair_of(errors) is None:
         return None
@@ -362,15 +357,10 @@ def _melody_pooled(tracks):
     return float(voiced.std(unbiased=False)) if len(voiced) > 1 else None
 
 
-def _melody_semitones(tracks):
-    value = melody_of(tracks)
-    return None if value is None else 12 * value / math.log(2)
-
-
 EXERCISES = (
     Exercise("11-1", "which take wins", 1, 10, 1, "min, max, index", pair_of,
              (_pair_shape, _pair_fewest, _pair_most, _pair_none, _pair_few, _pair_ties, _pair_right),
-             (Mutant("most errors win", _pair_most_wins, "fewest"),
+             (Mutant("most errors win", lambda errors: (pair_of(errors) or ())[::-1] or None, "fewest"),
               Mutant("a wrong take wins", lambda errors: _pair_always(errors) if len(set(errors)) > 1 else None, "should not become likelier"),
               Mutant("against the next best", _pair_next_best, "most"),
               Mutant("does not look for none", lambda errors: None if min(errors) or not max(errors) else pair_of(errors), "empty list first"),
@@ -401,6 +391,6 @@ EXERCISES = (
              (Mutant("spread in hertz", _melody_hertz, "Hertz are not"),
               Mutant("all takes in one pot", _melody_pooled, "inside each take"),
               Mutant("by n - 1", lambda tracks: melody_of(tracks) and melody_of(tracks) * (4 / 3) ** 0.5, "Divide by n"),
-              Mutant("in semitones", _melody_semitones, "natural logarithm"),
+              Mutant("in semitones", lambda tracks: melody_of(tracks) and melody_of(tracks) * 12 / math.log(2), "natural logarithm"),
               Mutant("silence counted as monotony", lambda tracks: melody_of(tracks) or 0.0, "not measured is not zero"))),
 )
