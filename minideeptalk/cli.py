@@ -185,7 +185,7 @@ def _command(commands, name: str, run, summary: str, teaches: str, example: str,
 
 def _add_doctor(commands) -> None:
     parser = _command(commands, "doctor", doctor, "is everything here that is needed?", (
-        "Looks at Python, the packages, torch and torchaudio (which must be of one release), the device,\n"
+        "Looks at Python, the packages, torch and torchaudio (which must fit together), the device,\n"
         "threads, memory, disk, speech synthesis and the shipped data, and says what to do about each\n"
         "fault. Leaves with 0 if all is well, with 1 if not."), "  minideeptalk doctor", "accepted, as everywhere; nothing here is random")
     parser.add_argument("--json", action="store_true", help="the findings as JSON")

@@ -108,13 +108,21 @@
     });
   }
 
+  function tell(figure) {  // what it shows, in words, where it cannot be drawn
+    const place = figure.querySelector(".plotly-place");
+    if (!figure.dataset.drawn && place) place.textContent = `This figure could not be drawn. ${figure.getAttribute("aria-label") || ""}`;
+  }
+
   function start() {
     const figures = document.querySelectorAll(".plotly-figure");
     if (!figures.length) return;
     const script = document.createElement("script");
     script.src = new URL("plotly.min.js", base);
+    script.onerror = () => figures.forEach(tell);
     script.onload = () => {
-      figures.forEach(draw);
+      for (const figure of figures) {
+        try { Promise.resolve(draw(figure)).catch(() => tell(figure)); } catch (error) { tell(figure); throw error; }
+      }
       new MutationObserver(() => {
         for (const place of document.querySelectorAll(".plotly-place.js-plotly-plot")) Plotly.relayout(place, theme(place.layout));
       }).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });

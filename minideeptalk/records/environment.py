@@ -46,13 +46,13 @@ def versions() -> dict:
 
 
 def describe_device(device: str = "cpu") -> dict:
-    """Kind and name of the device, the CPU's model, the threads torch uses and the platform."""
+    """Kind and name of the device, the CPU's model, the threads torch uses, and system and architecture."""
     import torch
 
     kind = device.split(":")[0]
     cpu = cpu_model()
     name = torch.cuda.get_device_name(device) if kind == "cuda" else cpu
-    return {"kind": kind, "name": name, "cpu": cpu, "threads": torch.get_num_threads(), "platform": platform.platform()}
+    return {"kind": kind, "name": name, "cpu": cpu, "threads": torch.get_num_threads(), "platform": f"{platform.system()} {platform.machine()}"}
 
 
 def cpu_model() -> str:

@@ -95,14 +95,16 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _torch_pair() -> Check:
-    torch_version, audio_version = version("torch"), version("torchaudio")
-    if _numbers(torch_version) != _numbers(audio_version):
-        wanted = ".".join(map(str, _numbers(torch_version)))
-        return Check("torch pair", f"torch {torch_version} with torchaudio {audio_version}",
-                     f'they must be released together: pip install "torchaudio=={wanted}.*"', True)
-    import torchaudio  # noqa: F401 - a pair that does not fit breaks here
-
-    return Check("torch pair", f"torch {torch_version} with torchaudio {audio_version}")
+    """torchaudio must not be newer than torch; one made for another torch breaks when it is imported."""
+    found, pair = {name: version(name) for name in ("torch", "torchaudio")}, "torch {torch} with torchaudio {torchaudio}"
+    try:
+        fits = _numbers(found["torch"]) >= _numbers(found["torchaudio"])
+        import torchaudio  # noqa: F401
+    except (ImportError, OSError, RuntimeError):
+        fits = False
+    release = ".".join(map(str, _numbers(found["torchaudio"])))
+    advice = "" if fits else f'they do not fit together: pip install "torch=={release}.*" "torchaudio=={release}.*"'
+    return Check("torch pair", pair.format(**found), advice, not fits)
 
 
 def _device() -> Check:

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from minideeptalk.allocator import keep_memory
 from minideeptalk.errors import LearnerError
 
-FLOORS = {"torch": (2, 10), "transformers": (5, 15), "numpy": (2, 0)}
+FLOORS = {"torch": (2, 11), "transformers": (5, 15), "numpy": (2, 0)}
 
 
 class NotReady(LearnerError):

@@ -42,7 +42,8 @@ SCRIPT = """
       other.dispatchEvent(new Event("input", { bubbles: true }));
     }
   });
-  document.addEventListener("input", (event) => {
+  document.addEventListener("input", function follow(event) {
+    if (!row.isConnected) return document.removeEventListener("input", follow);
     if (event.target === figure() && event.target.value !== range.value) show(event.target.value);
   });
   row.hidden = false;

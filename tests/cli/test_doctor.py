@@ -25,7 +25,7 @@ def test_a_fault_comes_with_advice(command, monkeypatch, look, name, advice):
             raise LearnerError("the package espeakng-loader", "an installation without it")
         monkeypatch.setattr("minideeptalk.speech.synthesis._load_library", missing)
     else:
-        monkeypatch.setattr(doctor, "version", lambda package: {"torch": "2.11.0+cpu", "torchaudio": "2.10.0"}.get(package, "99.0"))
+        monkeypatch.setattr(doctor, "version", lambda package: {"torch": "2.10.0+cpu", "torchaudio": "2.11.0"}.get(package, "99.0"))
     status, out, _ = command("doctor")
     _, *after = out[out.index(f"FAIL {name}"):].splitlines()
     assert status == 1 and advice in after[0]
