@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import contextmanager
-from json import JSONDecodeError
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from minideeptalk.config import SAMPLE_RATE
 from minideeptalk.errors import LearnerError
@@ -23,10 +23,25 @@ def damage_explained(folder: Path):
     """Within this block, a checkpoint in `folder` that is cut off or belongs to another model is told in plain words."""
     try:
         yield
-    except (SafetensorError, JSONDecodeError) as error:
+    except (SafetensorError, json.JSONDecodeError) as error:
         mend = ("this run is finished and cannot be mended: train again with another --out" if (folder / "record.json").exists() else
                 "delete the damaged part, then `minideeptalk train --resume --out DIR` makes it again")
-        raise LearnerError(f"readable checkpoints in {folder}", f"{type(error).__name__}: {error}", "a file was cut off or edited", mend) from error
+        raise LearnerError(f"readable checkpoints in {folder}", f"{_damaged(folder)}{type(error).__name__}: {error}", "a file was cut off or edited",
+                           mend) from error
+
+
+def _damaged(folder: Path) -> str:
+    """The first file of a run that cannot be opened, as `ear/ear.safetensors: `; empty if all can, and another thing is wrong."""
+    for path in sorted([*folder.rglob("*.safetensors"), *folder.rglob("*.json")]):
+        try:
+            if path.suffix == ".json":
+                json.loads(path.read_text(encoding="utf-8"))
+            else:
+                with safe_open(path, "pt"):
+                    pass
+        except (SafetensorError, ValueError):
+            return f"{path.relative_to(folder).as_posix()}: "
+    return ""
 
 
 def open_talker(folder: Path | str, stage: str = "3-joint", parallel: bool = True) -> Talker:

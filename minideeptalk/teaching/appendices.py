@@ -25,8 +25,8 @@ on yours: the second cell of each chapter prints it. Memory is the largest resid
 
 {table}
 
-A chapter's cost is that of the dearest of its recorded runs. The seconds are those that passed on the machine named beside them, on one
-thread.
+A chapter's cost is that of its dearest run on the day named beside it, on one thread. The seconds that passed then depend on what else the machine had to
+do; the units hardly do.
 
 ## Numbers that are watched
 
@@ -61,14 +61,14 @@ def status_page() -> str:
         link = f"[{name[:2]} {budget.title}](../../notebooks/{name}.ipynb)"
         rows.append([link, *_cost_cells(budget, record)])
         bands.append([link, str(len(record["values"])), str(record["runs"]), record["torch"], record["date"]])
-    return STATUS.format(tolerance=TOLERANCE, table=markdown_table(["chapter", "units of CPU time", "peak MB", "seconds", "recorded on"], rows),
+    return STATUS.format(tolerance=TOLERANCE, table=markdown_table(["chapter", "units of CPU time", "peak MB", "seconds", "measured"], rows),
                          bands=markdown_table(["chapter", "numbers", "runs", "torch", "recorded"], bands))
 
 
 def _cost_cells(budget: Budget, record: dict) -> list[str]:
     cost, machine = record["cost"], record["machine"]
     return [f"{cost['units']:.0f} of {budget.units:.0f}", f"{cost['peak_mb']:.0f} of {budget.peak_mb:.0f}", f"{cost['seconds']:.0f}",
-            f"{machine['cores']} cores, {machine['device']}"]
+            f"{cost['date']}, {machine['cores']} cores, {machine['device']}"]
 
 
 def exercises_page() -> str:

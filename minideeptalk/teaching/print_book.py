@@ -11,6 +11,7 @@ import posixpath
 import re
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 from minideeptalk.errors import LearnerError
@@ -42,9 +43,35 @@ def one_page(site: Path) -> str:
     names = pages_in_order(site)
     soups = {name: BeautifulSoup((site / name).read_text(encoding="utf8"), "html.parser") for name in names}
     frame = next((soup for soup in soups.values() if "mathjax" in str(soup.head).lower()), soups[names[0]])
-    articles = [_moved(soups[name].select_one("article.bd-article"), posixpath.dirname(name)) for name in names]
+    articles = {name: soups[name].select_one("article.bd-article") for name in names}
+    _link_within(articles)
+    articles = [_moved(article, posixpath.dirname(name)) for name, article in articles.items()]
     return (f'<!doctype html><html lang="en" data-theme="light">{_moved(frame.head, posixpath.dirname(_name_of(frame, soups)))}{STYLE}'
             f'<body><main class="bd-article" style="max-width:100%">{"".join(map(str, articles))}</main></body></html>')
+
+
+def _link_within(articles: dict) -> None:
+    """Let links from page to page lead to places of the one document: to a heading whose id no other page has, else to the page's beginning.
+
+    Links to pages that are not printed, the reference of the library, become plain words.
+    """
+    owners = Counter(tag["id"] for article in articles.values() for tag in article.find_all(id=True))
+    for name, article in articles.items():
+        article["id"] = _anchor(name)
+        for tag in article.find_all("a", href=True):
+            address, _, place = tag["href"].partition("#")
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), address)) if address else name
+            if re.match(r"[a-z]+:|//", tag["href"]):
+                continue
+            if target in articles:
+                tag["href"] = f"#{place}" if owners[place] == 1 else f"#{_anchor(target)}"
+            else:
+                del tag["href"]
+
+
+def _anchor(name: str) -> str:
+    """Id of a page in the printed copy."""
+    return "page-" + re.sub(r"\W+", "-", name.removesuffix(".html"))
 
 
 def _name_of(soup, soups: dict) -> str:
@@ -75,6 +102,7 @@ def print_book(site: Path, target: Path) -> None:
         browser = tool.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
         page.goto(page_file.resolve().as_uri())
+        page.evaluate("Object.assign(document.documentElement.dataset, {theme: 'light', mode: 'light'})")  # the theme's script asked the system
         page.wait_for_function("[...document.querySelectorAll('.plotly-figure')].every(figure => figure.dataset.drawn)", timeout=300_000)
         page.evaluate("window.MathJax?.startup?.promise")
         page.pdf(path=target, format="A4", print_background=True)

@@ -43,9 +43,9 @@ def band(values: list[float]) -> dict[str, float]:
     return {"low": min(values) - reach, "high": max(values) + reach, "mean": sum(values) / len(values)}
 
 
-def dearest(costs: list[dict[str, float]]) -> dict[str, float]:
-    """The largest of every cost: what a reader should be ready for."""
-    return {what: round(max(cost[what] for cost in costs), 4) for what in costs[0]}
+def dearest(costs: list[dict[str, float]]) -> dict:
+    """The largest of every cost, what a reader should be ready for; and when and at which commit that was measured."""
+    return {what: round(max(cost[what] for cost in costs), 4) for what in costs[0]} | {"date": str(datetime.date.today()), "commit": _commit()}
 
 
 def full_record(name: str, seeds: int) -> dict:
