@@ -105,7 +105,7 @@ def print_book(site: Path, target: Path) -> None:
         page.evaluate("Object.assign(document.documentElement.dataset, {theme: 'light', mode: 'light'})")  # the theme's script asked the system
         page.wait_for_function("[...document.querySelectorAll('.plotly-figure')].every(figure => figure.dataset.drawn)", timeout=300_000)
         page.evaluate("window.MathJax?.startup?.promise")
-        page.pdf(path=target, format="A4", print_background=True)
+        page.pdf(path=target, format="A4", print_background=True, scale=0.7)
         browser.close()
     page_file.unlink()
 
