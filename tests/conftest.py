@@ -1,8 +1,13 @@
 """Tiny models and invented material that the rooms model, tasks, training, inference and evaluation share: no network, no speech."""
 
+import os
 import random
+import shutil
 
 import pytest
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
 
 
 class Tiny:
@@ -107,3 +112,16 @@ def tiny():
     torch.set_num_threads(1)
     yield Tiny()
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests: playwright runs once in a process. Skips where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not program:
+        pytest.skip("no Chromium here: apt-get install chromium, or name it in CHROMIUM")
+    with playwright.sync_playwright() as tool:
+        running = tool.chromium.launch(executable_path=program, args=FLAGS)
+        yield running
+        running.close()

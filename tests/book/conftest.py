@@ -2,16 +2,12 @@
 
 import functools
 import http.server
-import os
-import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
 SITE = Path(__file__).resolve().parents[2] / "book" / "_build" / "html"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
 
 
 def pages() -> list[str]:
@@ -80,15 +76,3 @@ def address(site):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not program:
-        pytest.skip("no Chromium here: apt-get install chromium, or name it in CHROMIUM")
-    with playwright.sync_playwright() as tool:
-        running = tool.chromium.launch(executable_path=program, args=FLAGS)
-        yield running
-        running.close()

@@ -1,27 +1,12 @@
 """The report in a real browser, with the network cut: nothing asked for, nothing clipped, everything by keyboard."""
 
-import os
-import shutil
-
 import numpy as np
 import pytest
 
 from minideeptalk.viz import AudioClip, write_report
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
+pytestmark = pytest.mark.browser
 SETTINGS = [(390, "light"), (390, "dark"), (1400, "light"), (1400, "dark")]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as engine:
-        chromium = engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
