@@ -22,16 +22,16 @@ from minideeptalk.evaluation.spoken import Examiners, spoken_questions
 from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.inference.talk import damage_explained
 from minideeptalk.model.checkpoints import has_stage, load_stage
-from minideeptalk.records import RunRecord, environment, read_record, relative_text_drop
+from minideeptalk.records import RunRecord, read_record, relative_text_drop
 from minideeptalk.speech.voices import HELD_OUT_VOICE
 from minideeptalk.tasks import ExampleBuilder, TaskSampler
 from minideeptalk.training.arm import ALIGNED, DEEPTALK
 from minideeptalk.training.checkpoints import in_one_move
 from minideeptalk.training.dpo import ANCHOR, BETA, PreferenceLoss, preference_stage
-from minideeptalk.training.loop import choose_precision, train_stage
+from minideeptalk.training.loop import train_stage
 from minideeptalk.training.preferences import PreferencePlan, Preferences, make_preferences, pair_batch
 from minideeptalk.training.recipe import Recipe
-from minideeptalk.training.run import measure
+from minideeptalk.training.run import measure, surroundings
 from minideeptalk.training.stages import speech_stages
 from minideeptalk.world import FAMILIES, Tokenizer
 
@@ -177,9 +177,7 @@ def write_record(run: PreferenceRun, metrics: dict, trained: dict, seconds: dict
     record["budget"] = record["budget"] | {
         "updates": record["budget"]["updates"] + budget["updates"], "tokens": record["budget"]["tokens"] + budget["tokens"],
         "by_stage": record["budget"].get("by_stage", {}) | {code: budget}}
-    around = environment("cuda" if torch.cuda.is_available() else "cpu")
-    around["device"]["precision"] = ": ".join(choose_precision())
-    record |= around | {
+    record |= surroundings() | {
         "config": record["config"] | {"preference": run.settings()}, "metrics": metrics, "curves": record["curves"] + trained["curves"], "seconds": record["seconds"] + sum(seconds.values()),
         "stage_seconds": record["stage_seconds"] | seconds,
         "notes": [*record["notes"], f"stage 4 on the run of seed {record['seed']}, takes and batches of seed {run.seed}"],

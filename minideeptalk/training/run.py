@@ -131,10 +131,8 @@ def _text_accuracy_after(recipe: Recipe, code: str) -> dict[str, float]:
 def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict, told: dict) -> RunRecord:
     """The record of a finished run."""
     parts, size = recipe.parts, recipe.size
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    around = environment(device)
+    around = surroundings()
     around["device"]["threads"] = recipe.cores  # at most: a step takes as many as are quickest
-    around["device"]["precision"] = ": ".join(choose_precision())
     selection = recipe.chosen()
     reasons = {} if selection else {"selection": "this arm sets no experts apart"}
     if metrics["first_audio_ms"]["p50"] is None:
@@ -143,12 +141,19 @@ def build_record(recipe: Recipe, model: DeepTalkModel, metrics: dict, told: dict
         arm=recipe.arm.name, size=size.name, seed=recipe.seed,
         config=size.to_dict() | {"model_config": _told(model), "arm": describe_arm(recipe), **told},
         data_hash=fingerprint(size), seconds=sum(parts.seconds.values()), stage_seconds=parts.seconds,
-        peak_memory_mb=peak_memory_mb(device), budget=_budget(recipe, model), metrics=metrics, curves=parts.curves,
+        peak_memory_mb=peak_memory_mb(around["device"]["kind"]), budget=_budget(recipe, model), metrics=metrics, curves=parts.curves,
         loads=parts.loads, not_measured=reasons,
         selection=selection_entry(selection.audio_experts, selection.formula, selection.normaliser, "1") if selection else None,
         notes=["started from shipped tools and text model"] if recipe.shipped else [],
         **around,
     )
+
+
+def surroundings() -> dict:
+    """The `environment` of the device that trains here, with its precision and why."""
+    around = environment("cuda" if torch.cuda.is_available() else "cpu")
+    around["device"]["precision"] = ": ".join(choose_precision())
+    return around
 
 
 def _told(model: DeepTalkModel) -> dict:
