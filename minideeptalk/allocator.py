@@ -1,9 +1,10 @@
-"""Keep freed memory in the process instead of giving it back to the system after every operation.
+"""Keep freed memory in the process, and large tensors on huge pages.
 
 glibc takes each large buffer from the kernel and returns it when it is freed; the next operation gets fresh pages, and the
 kernel zeroes each of them again.  A training step on a CPU makes and frees hundreds of such buffers, and spends a
-measurable share of its time there (`minideeptalk bench experts` prints it).  Called by the command line and by notebooks,
-never at import: a library does not change its host's allocator unasked.
+measurable share of its time there (`minideeptalk bench train` measures it).  And a buffer of 8 MB on pages of 4 KiB is
+2048 addresses that the processor must look up; on huge pages of 2 MiB it is four.  Called by the command line and by
+notebooks, never at import: a library does not change its host's allocator unasked.
 """
 
 from __future__ import annotations
@@ -11,20 +12,25 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from pathlib import Path
 
 # Parameters of mallopt in glibc's <malloc.h>
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 LARGEST_THRESHOLDS = (1 << 30, 32 << 20)  # bytes; older releases of glibc take no more than 32 MiB
 NEVER_TRIM, GROW_BY = (1 << 31) - 1, 64 << 20  # bytes
+HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"  # torch reads it once, at its first tensor, and then asks the kernel for buffers of 2 MiB and more
+KERNEL_OFFERS = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def keep_memory() -> tuple[bool, str]:
-    """Let glibc reuse freed memory, here and in processes started from here; call it once, before the work.
+    """Let glibc reuse freed memory and torch use huge pages, here and in processes started from here.
 
-    Memory that was used once stays with the process until it ends, so its resident size is its peak.
+    Call it once, before the first tensor: later, huge pages come only to the processes started from here.  Memory that was
+    used once stays with the process until it ends, so its resident size is its peak.
 
     Returns:
-        whether it was done, and the reason.  Other systems and C libraries keep their own habits; nothing is changed there.
+        whether freed memory is kept, and what was done or why not.  Other systems and C libraries keep their own habits;
+        nothing is changed there.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False, f"{platform.system()} without glibc: its allocator is left as it is"
@@ -38,4 +44,26 @@ def keep_memory() -> tuple[bool, str]:
         return False, "glibc refused the settings"
     for name, value in (("MMAP_THRESHOLD", threshold), ("TRIM_THRESHOLD", NEVER_TRIM), ("TOP_PAD", GROW_BY)):
         os.environ.setdefault(f"MALLOC_{name}_", str(value))  # glibc reads these when a process starts
-    return True, f"glibc keeps freed buffers up to {threshold >> 20} MiB for the next operation"
+    os.environ.setdefault(HUGE_PAGES, "1")
+    return True, f"glibc keeps freed buffers up to {threshold >> 20} MiB for the next operation; {_huge_pages()}"
+
+
+def _huge_pages() -> str:
+    """Whether large tensors of this process get huge pages: what the kernel has noted for a new one, in words."""
+    import torch
+
+    probe = torch.empty(4 << 20, dtype=torch.uint8)  # bytes; never written, so no memory is taken
+    inside = False
+    try:
+        if "[never]" in KERNEL_OFFERS.read_text(encoding="ascii"):
+            return "no huge pages: this kernel gives none"
+        for line in Path("/proc/self/smaps").read_text(encoding="utf-8", errors="replace").splitlines():
+            words = line.split()
+            if not words[0].endswith(":"):  # the first line of a region: its addresses
+                start, end = (int(address, 16) for address in words[0].split("-"))
+                inside = start <= probe.data_ptr() < end
+            elif inside and words[0] == "VmFlags:":
+                return "large tensors lie on huge pages" if "hg" in words else "no huge pages: this process had made tensors before"
+    except OSError:
+        pass
+    return "no huge pages: this system does not tell of any"

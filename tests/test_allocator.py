@@ -1,4 +1,4 @@
-"""Freed memory is kept where glibc allows it, only when asked, and for processes started later too."""
+"""Freed memory is kept where glibc allows it and large tensors lie on huge pages, only when asked, and in processes started later too."""
 
 import os
 import subprocess
@@ -21,13 +21,43 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 work()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
+HUGE = """
+import sys, torch
+from minideeptalk.allocator import keep_memory
+if "late" in sys.argv:
+    torch.ones(1)
+told = keep_memory()[1] if "kept" in sys.argv else "not asked"
+held = torch.ones(16 << 20)  # 64 MB
+with open("/proc/self/smaps_rollup") as file:
+    print(next(line for line in file if line.startswith("AnonHugePages")).split()[1], told)
+"""
+SETTINGS = ("MALLOC_", allocator.HUGE_PAGES)
 GLIBC = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is the C library of Linux")
 
 
+ON_REQUEST = pytest.mark.skipif(
+    not allocator.KERNEL_OFFERS.is_file() or "[madvise]" not in allocator.KERNEL_OFFERS.read_text(encoding="ascii"),
+    reason="this kernel gives huge pages always or never, whatever is asked")
+
+
+def run_plain(program, *words, **environment):
+    """What a program prints where nobody has asked for anything, but for what `environment` hands on."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True, env={**plain, **environment})
+    return done.stdout
+
+
 def page_faults(*words, **environment):
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    done = subprocess.run([sys.executable, "-c", FAULTS, *words], capture_output=True, text=True, check=True, env={**plain, **environment})
-    return int(done.stdout)
+    return int(run_plain(FAULTS, *words, **environment))
+
+
+@ON_REQUEST
+@pytest.mark.parametrize("words, huge, told", [
+    ((), False, "not asked"), (("kept",), True, "large tensors lie on huge pages"),
+    (("late", "kept"), False, "no huge pages: this process had made tensors before")])
+def test_large_tensors_lie_on_huge_pages_where_that_is_said(words, huge, told):
+    kilobytes, said = run_plain(HUGE, *words).strip().split(" ", 1)
+    assert (int(kilobytes) > 32 << 10) == huge and said.endswith(told)
 
 
 @GLIBC
@@ -37,13 +67,13 @@ def test_a_kept_buffer_costs_no_page_faults():
 
 @GLIBC
 def test_processes_started_later_keep_their_memory_too(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("MALLOC_")]:
+    for name in [name for name in os.environ if name.startswith(SETTINGS)]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: type("Library", (), {"mallopt": staticmethod(lambda *_: 1)}))
     monkeypatch.setattr(allocator.platform, "libc_ver", lambda: ("glibc", "2.36"))
     assert allocator.keep_memory()[0]
-    handed_on = {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")}
-    assert len(handed_on) == 3 and page_faults(**handed_on) < 100
+    handed_on = {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
+    assert len(handed_on) == 4 and page_faults(**handed_on) < 100
 
 
 @pytest.mark.parametrize("system, library", [("Darwin", ("", "")), ("Linux", ("", "")), ("Linux", ("musl", "1.2")), ("Windows", ("", ""))])
@@ -64,6 +94,5 @@ def test_a_refusal_is_told(monkeypatch):
 
 
 def test_importing_the_library_changes_no_allocator():
-    probe = "import os, minideeptalk, minideeptalk.cli, minideeptalk.allocator; print(any(n.startswith('MALLOC_') for n in os.environ))"
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=plain).stdout == "False\n"
+    probe = f"import os, minideeptalk, minideeptalk.cli, minideeptalk.allocator; print(any(n.startswith({SETTINGS}) for n in os.environ))"
+    assert run_plain(probe) == "False\n"

@@ -16,7 +16,7 @@ from minideeptalk.benchmarks.train import bench_train
 from minideeptalk.config import SIZES
 from minideeptalk.errors import LearnerError
 
-BENCHMARKS = ("train", "experts", "talk", "codec")  # `train` first: it wants to see the allocator as it was found
+BENCHMARKS = ("train", "experts", "talk", "codec")
 ROUNDS = {"experts": 20, "train": 8, "talk": 20, "codec": 10}
 
 

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch.nn import functional as F
 from transformers.models.olmoe.configuration_olmoe import OlmoeConfig
 from transformers.models.olmoe.modeling_olmoe import OlmoeExperts
 
 from minideeptalk.benchmarks.record import bar, row
 from minideeptalk.benchmarks.timing import in_turns, peak_memory_mb
 from minideeptalk.model import Experts, SwiGLU, choose_expert_path
-from minideeptalk.model.grouped import experts_padded
+from minideeptalk.model.grouped import experts_padded, sort_by_expert
 
 LARGEST_GATHER = 256e6  # bytes: transformers' batched experts copy one weight matrix for each choice
 DENSE, OURS, PADDED = "dense of the same active work", "ours", "ours, padded to the busiest expert"
+UNMOVED = "products and activation alone, rows sorted before"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def make_candidates(shape: Shape, device: str) -> dict[str, Callable[[], object]
     candidates, ours = {}, layers[OURS]
     padded = partial(experts_padded, hidden, indices, weights, ours.gate_up_proj, ours.down_proj)
     candidates[PADDED] = partial(_forward_and_backward, padded, [hidden, weights, *ours.parameters()], aim)
+    candidates[UNMOVED] = _unmoved(ours, hidden, indices, weights, aim)
     for name, layer in layers.items():
         inputs, leaves = ((hidden,), [hidden]) if name == DENSE else ((hidden, indices, weights), [hidden, weights])
         candidates[name] = partial(_forward_and_backward, partial(layer, *inputs), [*leaves, *layer.parameters()], aim)
@@ -92,6 +95,19 @@ def make_layers(shape: Shape, device: str) -> tuple[dict[str, torch.nn.Module], 
         layer.load_state_dict({"gate_up_proj": gate_up, "down_proj": down})
     layers = {DENSE: SwiGLU(shape.D, shape.K * shape.H), **layers}
     return {name: layer.to(device) for name, layer in layers.items()}, tuple(part.to(device) for part in inputs)
+
+
+def _unmoved(layer: Experts, hidden: torch.Tensor, indices: torch.Tensor, weights: torch.Tensor, aim: torch.Tensor) -> Callable[[], object]:
+    """What is left of the layer where the rows stand sorted already and nothing is summed: the cost of many small products."""
+    choices = sort_by_expert(indices, layer.num_experts)
+    rows, aims = hidden.detach()[choices.token].requires_grad_(), aim[choices.token]  # (R, D) each
+    share = weights.detach().flatten()[choices.order, None].requires_grad_()  # (R, 1)
+
+    def products() -> torch.Tensor:
+        gate, up = F.grouped_mm(rows, layer.gate_up_proj.transpose(1, 2), offs=choices.ends).chunk(2, dim=-1)
+        return F.grouped_mm(F.silu(gate) * up * share, layer.down_proj.transpose(1, 2), offs=choices.ends)
+
+    return partial(_forward_and_backward, products, [rows, share, *layer.parameters()], aims)
 
 
 def _theirs(shape: Shape, implementation: str) -> torch.nn.Module:

@@ -189,7 +189,13 @@ def test_the_command_measures_prints_and_writes(monkeypatch, tmp_path, capsys):
     record = json.loads(capsys.readouterr().out)
     assert record == json.loads((tmp_path / "bench-experts-nano-1.json").read_text())
     assert [entry["ratio_to_dense"] for entry in record["rows"] if entry["name"] == experts.DENSE] == [1.0]
-    assert record["threads"] == 1 and len(record["rows"]) == 7 and experts.PADDED in {entry["name"] for entry in record["rows"]}
+    assert record["threads"] == 1 and len(record["rows"]) == 8 and {experts.PADDED, experts.UNMOVED} < {entry["name"] for entry in record["rows"]}
+
+
+def test_products_alone_are_the_products_of_the_layer():
+    candidates = experts.make_candidates(experts.Shape(16, 4, 8, 2, 64), "cpu")
+    for alone, whole in zip(candidates[experts.UNMOVED]()[2:], candidates[experts.OURS]()[2:], strict=True):  # gradients of both projections
+        torch.testing.assert_close(alone, whole)
 
 
 def test_the_help_says_that_records_go_into_a_folder(capsys):
