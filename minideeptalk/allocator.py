@@ -12,6 +12,8 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Parameters of mallopt in glibc's <malloc.h>
@@ -19,6 +21,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 LARGEST_THRESHOLDS = (1 << 30, 32 << 20)  # bytes; older releases of glibc take no more than 32 MiB
 NEVER_TRIM, GROW_BY = (1 << 31) - 1, 64 << 20  # bytes
 HUGE_PAGES = "THP_MEM_ALLOC_ENABLE"  # torch reads it once, at its first tensor, and then asks the kernel for buffers of 2 MiB and more
+HANDED_ON = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", HUGE_PAGES)  # to processes started from here
 KERNEL_OFFERS = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
@@ -42,10 +45,19 @@ def keep_memory() -> tuple[bool, str]:
     trimmed = mallopt(M_TRIM_THRESHOLD, NEVER_TRIM) and mallopt(M_TOP_PAD, GROW_BY)
     if threshold is None or not trimmed:
         return False, "glibc refused the settings"
-    for name, value in (("MMAP_THRESHOLD", threshold), ("TRIM_THRESHOLD", NEVER_TRIM), ("TOP_PAD", GROW_BY)):
-        os.environ.setdefault(f"MALLOC_{name}_", str(value))  # glibc reads these when a process starts
-    os.environ.setdefault(HUGE_PAGES, "1")
+    for name, value in zip(HANDED_ON, (threshold, NEVER_TRIM, GROW_BY, 1), strict=True):
+        os.environ.setdefault(name, str(value))
     return True, f"glibc keeps freed buffers up to {threshold >> 20} MiB for the next operation; {_huge_pages()}"
+
+
+@contextmanager
+def as_found() -> Iterator[None]:
+    """Processes started inside have the allocator of the system, whatever was asked for here."""
+    taken = {name: os.environ.pop(name) for name in HANDED_ON if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def _huge_pages() -> str:

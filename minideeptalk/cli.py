@@ -17,7 +17,7 @@ from minideeptalk.allocator import keep_memory
 from minideeptalk.errors import LearnerError
 
 BAD_INPUT, INTERRUPTED = 2, 130
-WORKING = ("train", "demo", "evaluate", "talk")  # commands that are worth a warmed-up allocator; `bench` asks for its own
+LIGHT = ("doctor", "record")  # commands that compute nothing; all others ask for memory that is kept
 QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1",
          "PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -357,7 +357,7 @@ def main(argv: list[str] | None = None) -> int:
         os.environ.setdefault(name, value)
     warnings.simplefilter("ignore")
     args = build_parser().parse_args(argv)
-    if args.command in WORKING:
+    if args.command not in LIGHT:
         keep_memory()
     try:
         return args.run_command(args)

@@ -73,7 +73,15 @@ def test_processes_started_later_keep_their_memory_too(monkeypatch):
     monkeypatch.setattr(allocator.platform, "libc_ver", lambda: ("glibc", "2.36"))
     assert allocator.keep_memory()[0]
     handed_on = {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
-    assert len(handed_on) == 4 and page_faults(**handed_on) < 100
+    assert set(handed_on) == set(allocator.HANDED_ON) and page_faults(**handed_on) < 100
+
+
+def test_a_process_can_be_started_as_if_nobody_had_asked(monkeypatch):
+    for name in allocator.HANDED_ON:
+        monkeypatch.setenv(name, "7")
+    with allocator.as_found():
+        assert not [name for name in os.environ if name.startswith(SETTINGS)]
+    assert {os.environ[name] for name in allocator.HANDED_ON} == {"7"}
 
 
 @pytest.mark.parametrize("system, library", [("Darwin", ("", "")), ("Linux", ("", "")), ("Linux", ("musl", "1.2")), ("Windows", ("", ""))])

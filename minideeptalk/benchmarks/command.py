@@ -42,7 +42,8 @@ def bench(benchmark: str, size: str = "mini", threads: int = 1, rounds: int | No
     torch.set_num_threads(threads)
     try:
         clock, why = choose_clock(threads, device)
-        kept, result = _measure(benchmark, size, rounds, clock, device, run)
+        kept = keep_memory()[1]
+        result = _measure(benchmark, size, rounds, clock, device, run)
         return benchmark_record(benchmark, size, threads, device, why, kept, rounds, result)
     finally:
         torch.set_num_threads(before)
@@ -53,11 +54,7 @@ def record_path(folder: Path | str, benchmark: str, size: str, threads: int) -> 
     return Path(folder) / f"bench-{benchmark}-{size}-{threads}.json"
 
 
-def _measure(benchmark: str, size: str, rounds: int, clock, device: str, run) -> tuple[str, dict]:
-    """What the allocator does, and the result."""
-    if benchmark == "train":
-        return bench_train(size, rounds, clock, device)
-    kept = keep_memory()[1]
-    if benchmark == "experts":
-        return kept, bench_experts(size, rounds, clock, device)
-    return kept, bench_talk(size, rounds, clock, run) if benchmark == "talk" else bench_codec(size, rounds, clock)
+def _measure(benchmark: str, size: str, rounds: int, clock, device: str, run) -> dict:
+    if benchmark in ("train", "experts"):
+        return {"train": bench_train, "experts": bench_experts}[benchmark](size, rounds, clock, device)
+    return bench_talk(size, rounds, clock, run) if benchmark == "talk" else bench_codec(size, rounds, clock)

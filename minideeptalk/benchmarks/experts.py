@@ -21,7 +21,7 @@ from minideeptalk.model.grouped import experts_padded, sort_by_expert
 
 LARGEST_GATHER = 256e6  # bytes: transformers' batched experts copy one weight matrix for each choice
 DENSE, OURS, PADDED = "dense of the same active work", "ours", "ours, padded to the busiest expert"
-UNMOVED = "products and activation alone, rows sorted before"
+UNMOVED = "products alone, rows sorted before"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM
 
-from minideeptalk.allocator import keep_memory
+from minideeptalk.allocator import as_found
 from minideeptalk.benchmarks.record import bar, row
 from minideeptalk.benchmarks.timing import in_turns, peak_memory_mb
 from minideeptalk.config import EarConfig, ModelSize, size_config
@@ -53,19 +53,18 @@ def their_model(size: ModelSize) -> Qwen2MoeForCausalLM:
         output_router_logits=True, router_aux_loss_coef=0.001, use_cache=False))
 
 
-def bench_train(size: str, rounds: int, clock: Callable[[], float], device: str = "cpu") -> tuple[str, dict]:
-    """Training steps of the three models in turns, first as the system's allocator is, in a process of their own, then with `keep_memory`.
+def bench_train(size: str, rounds: int, clock: Callable[[], float], device: str = "cpu") -> dict:
+    """Training steps of the three models in turns, in a process with the system's allocator and in this one, which called `keep_memory`.
 
     Returns:
-        what `keep_memory` says, and `rows`, `bars` and `notes` for the record.
+        `rows`, `bars` and `notes` for the record.
     """
     largest = BATCHES[size][-1]
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        as_found = pool.submit(_rows_as_found, size, rounds, clock, device, torch.get_num_threads()).result()
-    kept = keep_memory()[1]
+    with as_found(), ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        before = pool.submit(_rows_as_found, size, rounds, clock, device, torch.get_num_threads()).result()
     models = _three_models(size)
     rows = [entry for batch in BATCHES[size] for entry in _rows_of_batch(models, batch, _shape(batch), rounds, clock, device)]
-    return kept, {"rows": as_found + rows, "bars": _bars(as_found, rows, _shape(largest)), "notes": [
+    return {"rows": before + rows, "bars": _bars(before, rows, _shape(largest)), "notes": [
         _sizes_note(models), "transformers' tokens a second are taken with the allocator as it finds it; the rows hold both"]}
 
 
@@ -85,9 +84,9 @@ def _shape(batch: int) -> str:
     return f"{batch} rows of {STEPS}"
 
 
-def _bars(as_found: list[dict], rows: list[dict], shape: str) -> list[dict]:
+def _bars(before: list[dict], rows: list[dict], shape: str) -> list[dict]:
     ours = next(entry for entry in rows if (entry["name"], entry["shape"]) == (OURS, shape))
-    both = [next(entry for entry in entries if entry["name"] == THEIRS and entry["shape"].startswith(shape)) for entries in (as_found, rows)]
+    both = [next(entry for entry in entries if entry["name"] == THEIRS and entry["shape"].startswith(shape)) for entries in (before, rows)]
     gains = [ours["tokens_per_s"] / theirs["tokens_per_s"] for theirs in both]
     return [bar(f"whole step over the dense model's, {shape}", ours["ratio_to_dense"], at_most=OVER_DENSE),
             bar(f"tokens a second over transformers' as found, {shape}", gains[0], at_least=OVER_THEIRS),
