@@ -18,6 +18,7 @@ from minideeptalk.model.attention import Attention, rotary_tables
 from minideeptalk.model.configuration import DeepTalkConfig
 from minideeptalk.model.experts import Experts
 from minideeptalk.model.moe import MixtureOfExperts, Routing, SwiGLU
+from minideeptalk.model.norm import RMSNorm
 from minideeptalk.model.packing import Packing
 from minideeptalk.model.router import Router, sequence_balance_loss
 from minideeptalk.model.streams import WORD_STD, Adapter, AudioHeads, StreamEmbedding
@@ -31,9 +32,9 @@ class DecoderLayer(GradientCheckpointingLayer):
 
     def __init__(self, config: DeepTalkConfig, layer: int):
         super().__init__()
-        self.attention_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.attention_norm = RMSNorm(config.width, eps=1e-6)
         self.attention = Attention(config, layer)
-        self.feed_forward_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.feed_forward_norm = RMSNorm(config.width, eps=1e-6)
         self.is_moe = layer > 0
         self.feed_forward = MixtureOfExperts(config) if self.is_moe else SwiGLU(config.width, config.dense_hidden)
         self.dropout = config.dropout
@@ -73,7 +74,7 @@ class DeepTalkModel(PreTrainedModel):
         self.embedding = StreamEmbedding(config)
         self.adapter = Adapter(config)
         self.layers = nn.ModuleList(DecoderLayer(config, layer) for layer in range(config.layers))
-        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.norm = RMSNorm(config.width, eps=1e-6)
         self.audio_heads = AudioHeads(config)
         self.post_init()
 
@@ -85,7 +86,7 @@ class DeepTalkModel(PreTrainedModel):
             init.normal_(module.weight, std=WORD_STD)
         elif isinstance(module, nn.Linear):
             init.normal_(module.weight, std=module.in_features ** -0.5)
-        elif isinstance(module, nn.RMSNorm):
+        elif isinstance(module, RMSNorm):
             init.ones_(module.weight)
         elif isinstance(module, Attention):
             init.normal_(module.output.weight, std=fan * deep)
