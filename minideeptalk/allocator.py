@@ -9,11 +9,11 @@ notebooks, never at import: a library does not change its host's allocator unask
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes import CDLL
 from pathlib import Path
 
 # Parameters of mallopt in glibc's <malloc.h>
@@ -38,7 +38,7 @@ def keep_memory() -> tuple[bool, str]:
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False, f"{platform.system()} without glibc: its allocator is left as it is"
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        mallopt = CDLL(None).mallopt
     except (OSError, AttributeError) as error:
         return False, f"this C library offers no mallopt: {error}"
     threshold = next((size for size in LARGEST_THRESHOLDS if mallopt(M_MMAP_THRESHOLD, size)), None)

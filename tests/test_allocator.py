@@ -69,7 +69,7 @@ def test_a_kept_buffer_costs_no_page_faults():
 def test_processes_started_later_keep_their_memory_too(monkeypatch):
     for name in [name for name in os.environ if name.startswith(SETTINGS)]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: type("Library", (), {"mallopt": staticmethod(lambda *_: 1)}))
+    monkeypatch.setattr(allocator, "CDLL", lambda _: type("Library", (), {"mallopt": staticmethod(lambda *_: 1)}))
     monkeypatch.setattr(allocator.platform, "libc_ver", lambda: ("glibc", "2.36"))
     assert allocator.keep_memory()[0]
     handed_on = {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
@@ -88,14 +88,14 @@ def test_a_process_can_be_started_as_if_nobody_had_asked(monkeypatch):
 def test_elsewhere_nothing_is_touched(monkeypatch, system, library):
     monkeypatch.setattr(allocator.platform, "system", lambda: system)
     monkeypatch.setattr(allocator.platform, "libc_ver", lambda: library)
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: pytest.fail("no library may be called"))
+    monkeypatch.setattr(allocator, "CDLL", lambda _: pytest.fail("no library may be called"))
     before = dict(os.environ)
     done, reason = allocator.keep_memory()
     assert not done and reason and dict(os.environ) == before
 
 
 def test_a_refusal_is_told(monkeypatch):
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: type("Library", (), {"mallopt": staticmethod(lambda *_: 0)}))
+    monkeypatch.setattr(allocator, "CDLL", lambda _: type("Library", (), {"mallopt": staticmethod(lambda *_: 0)}))
     monkeypatch.setattr(allocator.platform, "system", lambda: "Linux")
     monkeypatch.setattr(allocator.platform, "libc_ver", lambda: ("glibc", "2.36"))
     assert allocator.keep_memory() == (False, "glibc refused the settings")
