@@ -36,11 +36,11 @@ class NormalisedByHand(torch.autograd.Function):
 
 
 class RMSNorm(nn.RMSNorm):
-    """`nn.RMSNorm` over the last axis; where a CPU learns through it, by `NormalisedByHand`."""
+    """`nn.RMSNorm` over the last axis; where a CPU learns through it in fp32, by `NormalisedByHand`."""
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """(..., D) -> (..., D)."""
-        by_hand = torch.is_grad_enabled() and hidden.device.type == "cpu" and hidden.dtype == self.weight.dtype
+        by_hand = torch.is_grad_enabled() and hidden.device.type == "cpu" and hidden.dtype == self.weight.dtype == torch.float32
         if by_hand and not torch.compiler.is_compiling():
             return NormalisedByHand.apply(hidden, self.weight, self.eps)
         return super().forward(hidden)

@@ -47,7 +47,7 @@ def test_elsewhere_torch_does_it(monkeypatch, circumstance):
     monkeypatch.setattr(norm.NormalisedByHand, "apply", lambda *_: pytest.fail("by hand"))
     layer = RMSNorm(8, eps=1e-6)
     if circumstance == "half precision":
-        assert layer(values(2, 8).to(torch.bfloat16)).shape == (2, 8)
+        assert layer.to(torch.bfloat16)(values(2, 8, dtype=torch.bfloat16)).shape == (2, 8)
     elif circumstance == "another device":
         assert layer.to("meta")(torch.empty(2, 8, device="meta")).shape == (2, 8)
     else:
