@@ -32,7 +32,7 @@ def keep_memory() -> tuple[bool, str]:
     used once stays with the process until it ends, so its resident size is its peak.
 
     Returns:
-        whether freed memory is kept, and what was done or why not.  Other systems and C libraries keep their own habits;
+        whether it was done, and the reason.  Other systems and C libraries keep their own habits;
         nothing is changed there.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
@@ -47,7 +47,13 @@ def keep_memory() -> tuple[bool, str]:
         return False, "glibc refused the settings"
     for name, value in zip(HANDED_ON, (threshold, NEVER_TRIM, GROW_BY, 1), strict=True):
         os.environ.setdefault(name, str(value))
-    return True, f"glibc keeps freed buffers up to {threshold >> 20} MiB for the next operation; {_huge_pages()}"
+    return True, f"glibc keeps freed buffers up to {threshold >> 20} MiB for the next operation"
+
+
+def keep_memory_and_tell() -> str:
+    """`keep_memory`, and what came of it in words, huge pages included; asking torch for these takes its import."""
+    kept, reason = keep_memory()
+    return f"{reason}; {_huge_pages()}" if kept else reason
 
 
 @contextmanager

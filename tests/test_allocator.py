@@ -23,10 +23,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 HUGE = """
 import sys, torch
-from minideeptalk.allocator import keep_memory
+from minideeptalk.allocator import keep_memory_and_tell
 if "late" in sys.argv:
     torch.ones(1)
-told = keep_memory()[1] if "kept" in sys.argv else "not asked"
+told = keep_memory_and_tell() if "kept" in sys.argv else "not asked"
 held = torch.ones(16 << 20)  # 64 MB
 with open("/proc/self/smaps_rollup") as file:
     print(next(line for line in file if line.startswith("AnonHugePages")).split()[1], told)
@@ -99,6 +99,11 @@ def test_a_refusal_is_told(monkeypatch):
     monkeypatch.setattr(allocator.platform, "system", lambda: "Linux")
     monkeypatch.setattr(allocator.platform, "libc_ver", lambda: ("glibc", "2.36"))
     assert allocator.keep_memory() == (False, "glibc refused the settings")
+
+
+@GLIBC
+def test_asking_without_being_told_imports_no_torch():
+    assert run_plain("import sys; from minideeptalk.allocator import keep_memory; print(keep_memory()[0], 'torch' in sys.modules)") == "True False\n"
 
 
 def test_importing_the_library_changes_no_allocator():

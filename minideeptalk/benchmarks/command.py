@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from minideeptalk.allocator import keep_memory
+from minideeptalk.allocator import keep_memory_and_tell
 from minideeptalk.benchmarks.codec import bench_codec
 from minideeptalk.benchmarks.experts import bench_experts
 from minideeptalk.benchmarks.record import benchmark_record
@@ -42,7 +42,7 @@ def bench(benchmark: str, size: str = "mini", threads: int = 1, rounds: int | No
     torch.set_num_threads(threads)
     try:
         clock, why = choose_clock(threads, device)
-        kept = keep_memory()[1]
+        kept = keep_memory_and_tell()
         result = _measure(benchmark, size, rounds, clock, device, run)
         return benchmark_record(benchmark, size, threads, device, why, kept, rounds, result)
     finally:

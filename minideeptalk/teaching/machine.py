@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 
-from minideeptalk.allocator import keep_memory
+from minideeptalk.allocator import keep_memory_and_tell
 from minideeptalk.errors import LearnerError
 
 FLOORS = {"torch": (2, 11), "transformers": (5, 15), "numpy": (2, 0)}
@@ -58,7 +58,7 @@ def describe_machine() -> Machine:
                       os.cpu_count() or 1, _memory_gb(), importlib.util.find_spec("google.colab") is not None
                       if importlib.util.find_spec("google") else False)
     print(machine)
-    print(keep_memory()[1])
+    print(keep_memory_and_tell())
     return machine
 
 
