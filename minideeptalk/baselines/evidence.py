@@ -5,7 +5,7 @@ Chapters 10 and 14 show all of it; a statement is made from the records alone, s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from minideeptalk.baselines.ablations import ABLATIONS
@@ -47,10 +47,7 @@ def kept_by_stage(record: Mapping) -> dict[str, dict]:
 
     Source: `records.relative_text_drop`; chapter 10.
     """
-    accuracy: dict[str, dict[str, float]] = {}
-    for row in record["curves"]:
-        if row["name"].startswith(PREFIX):
-            accuracy.setdefault(row["stage"], {})[row["name"].removeprefix(PREFIX)] = row["value"]  # the last step stays
+    accuracy = accuracy_by_stage(record["curves"])
     chance, covered = record["metrics"]["chance"]["text_accuracy"], record["config"]["world"]["covered"]
     kept = {}
     for code in [code for code in STAGE_CODES if code in accuracy]:
@@ -58,6 +55,15 @@ def kept_by_stage(record: Mapping) -> dict[str, dict]:
         kept[code] = {group: None if drop[group] is None else 1 - drop[group] for group in GROUPS}
         kept[code]["by_family"] = {family: 1 - lost for family, lost in drop["by_family"].items()}
     return kept
+
+
+def accuracy_by_stage(curves: Iterable[Mapping]) -> dict[str, dict[str, float]]:
+    """Text accuracy by stage code and family, as the curves of a run have it after the last update of each stage."""
+    accuracy: dict[str, dict[str, float]] = {}
+    for row in curves:
+        if row["name"].startswith(PREFIX):
+            accuracy.setdefault(row["stage"], {})[row["name"].removeprefix(PREFIX)] = row["value"]  # the last step stays
+    return accuracy
 
 
 def kept_over_seeds(runs: Mapping[int, Mapping], group: str = "all") -> dict[str, Interval]:
@@ -80,6 +86,12 @@ def kept_of(runs: Mapping[int, Mapping], families: Sequence[str]) -> dict[int, f
     by_seed = {seed: record["metrics"]["relative_text_drop"]["by_family"] for seed, record in runs.items()}
     shares = {seed: [1 - lost[family] for family in families if family in lost] for seed, lost in by_seed.items()}
     return {seed: sum(values) / len(values) for seed, values in shares.items() if values}
+
+
+def lost_at_most_all(runs: Mapping[int, Mapping]) -> dict[int, float]:
+    """The relative text drop by seed, where no skill counts as more than lost: to answer worse than guessing is to lose it, not twice."""
+    by_seed = {seed: record["metrics"]["relative_text_drop"]["by_family"] for seed, record in runs.items()}
+    return {seed: sum(min(1.0, drop) for drop in lost.values()) / len(lost) for seed, lost in by_seed.items()}
 
 
 # ---- the front ---------------------------------------------------------------------------------------------------------

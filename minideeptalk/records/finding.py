@@ -19,7 +19,7 @@ from minideeptalk.errors import LearnerError
 from minideeptalk.records.environment import environment
 
 SCHEMA_VERSION = 1
-KINDS = ("why", "load-and-importance", "style")
+KINDS = ("why", "load-and-importance", "style", "rates")
 
 
 def kind_of(content: Mapping) -> str:

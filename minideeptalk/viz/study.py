@@ -1,4 +1,4 @@
-"""Many runs in one picture: the front of two abilities, and differences from one arm, each with its interval (chapter 14).
+"""Many runs in one picture: the front of two abilities, arms at several rates, and differences from one arm, each with its interval (chapter 14).
 
 Who computed the intervals is not known here: the figures take means and half-widths.
 """
@@ -135,6 +135,50 @@ def _front_alt(views: Sequence[View], y_title: str) -> str:
         told.append(f"{view.label}: {join_words(f'{spot.name} ({percent(spot.x)}, {percent(spot.y)})' for spot in best)}")
     return (f"Points of {len(views[0].spots)} arms with intervals, {views[0].x_title} to the right and {y_title} upwards; a slider chooses the view. "
             f"On the front, from left to right, {'; '.join(told)}.")
+
+
+# ---- rates -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RatePath:
+    """One arm at several learning rates.
+
+    Args:
+        name: of the arm. kind: arms of one kind share a colour and a marker.
+        points: (speech learnt, text kept) from the lowest rate to the highest. taken: which of them the study went on with.
+    """
+
+    name: str
+    kind: str
+    points: Sequence[tuple[float, float]]
+    taken: int
+
+
+def rate_figure(paths: Sequence[RatePath], numbers: Mapping[str, int], x_title: str, y_title: str) -> go.Figure:
+    """A line for each arm through the rates that were tried, a large numbered marker where the study went on.
+
+    Args:
+        numbers: of the arms, as the table beside it has them.
+    """
+    kinds = list(dict.fromkeys(path.kind for path in paths))
+    looks = dict(zip(kinds, LOOKS, strict=False))
+    places = _places(View("", "", [Spot(path.name, path.kind, *path.points[path.taken]) for path in paths]))
+    figure = go.Figure()
+    for path in sorted(paths, key=lambda path: kinds.index(path.kind)):
+        colour, symbol = looks[path.kind]
+        marks = [place == path.taken for place in range(len(path.points))]
+        figure.add_scatter(
+            x=[x for x, _ in path.points], y=[y for _, y in path.points], mode="lines+markers+text", name=path.kind, legendgroup=path.kind,
+            showlegend=all(trace.name != path.kind for trace in figure.data), line={"color": colour, "width": 1.5},
+            marker={"symbol": symbol, "size": [11 if mark else 5 for mark in marks], "color": colour}, textfont={"size": 13, "color": colour},
+            text=[str(numbers[path.name]) if mark else "" for mark in marks], textposition=places[path.name],
+            customdata=[f"{numbers[path.name]} {path.name}<br>{percent(x)}, {percent(y)}" for x, y in path.points], hovertemplate="%{customdata}<extra></extra>")
+    figure.update_xaxes(title={"text": x_title}, tickformat=".0%").update_yaxes(title={"text": y_title}, tickformat=".0%")
+    told = "; ".join(f"{path.name} from {percent(path.points[0][0])}, {percent(path.points[0][1])} to {percent(path.points[-1][0])}, {percent(path.points[-1][1])}"
+                     for path in paths)
+    return finish(figure, f"{len(paths)} lines, one an arm, each through the rates that were tried, from the lowest to the highest; {x_title} to the right, {y_title} "
+                          f"upwards, a large marker at the rate that was taken. {told}.", height=560)
 
 
 # ---- differences -------------------------------------------------------------------------------------------------------

@@ -71,4 +71,12 @@ def style():
     return finding("style", "nano", [0, 1], {"probe_items": 100}, 60.0, {"styles": styles, "chance": 0.25, "ceiling": {"mirrored": 0.98}, "runs": runs})
 
 
-INVENTED = {"why": why, "load-and-importance": load_and_importance, "style": style}
+def rates():
+    """Two arms at three rates and two seeds: one trades text for speech, the other keeps its text."""
+    trials = [{"arm": arm, "factor": factor, "seed": seed, "spoken_qa_text": 0.4 + 0.1 * place, "said": 0.2 + 0.2 * place, "covered_text": 0.9, "score": 0.5,
+               "kept": {"all": 1 - cost * place - 0.01 * seed, "covered": 1.0, "uncovered": 1 - 1.4 * cost * place}}
+              for arm, cost in (("deeptalk-aligned", 0.05), ("puremoe", 0.3)) for place, factor in enumerate((0.3, 1.0, 3.0)) for seed in (0, 1)]
+    return finding("rates", "nano", [0, 1], {"scale": 0.5}, 1.0, {"trials": trials})
+
+
+INVENTED = {"why": why, "load-and-importance": load_and_importance, "style": style, "rates": rates}

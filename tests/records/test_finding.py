@@ -46,6 +46,8 @@ def test_records_of_runs_and_benchmarks_are_told_apart(record):
     ("load-and-importance", "kind", "why", "result"),
     ("style", "result.runs.0.named.2.1", -1, "result.runs.0.named.2.1"),
     ("style", "result.runs.1.probes.ear.control", ..., "result.runs.1.probes.ear"),
+    ("rates", "result.trials.0.factor", 0, "result.trials.0.factor"),
+    ("rates", "result.trials.1.kept.all", ..., "result.trials.1.kept"),
     ("why", "commit", "main", "commit"),
     ("why", "seeds", [], "seeds"),
     ("why", "extra", 1, "the record"),
