@@ -41,8 +41,8 @@ def collect_trials(folder: Path, covered: Iterable[str]) -> list[dict]:
     rows = []
     for path in sorted((folder / "trials").glob("*-x*-s*/score.json")):
         parts = json.loads(path.with_name("parts.json").read_text(encoding="utf-8"))
-        accuracy = accuracy_by_stage(parts["curves"])
-        drop = relative_text_drop(accuracy["0"], accuracy[max(accuracy, key=float)], chance, covered)
+        before, *_, after = accuracy_by_stage(parts["curves"]).values()  # in the order of the stages
+        drop = relative_text_drop(before, after, chance, covered)
         rows.append({"arm": path.parent.name.rpartition("-x")[0], **json.loads(path.read_text(encoding="utf-8")),
                      "kept": {group: 1 - drop[group] for group in ("all", "covered", "uncovered")}})
     if not rows:
