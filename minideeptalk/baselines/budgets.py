@@ -30,7 +30,10 @@ def undeclared(records: Iterable[Mapping], reference: str = REFERENCE) -> list[s
     faults = []
     for group in groups.values():
         standard = next((record for record in group if record["arm"] == reference), None)
-        for record in group if standard is not None else ():
+        if standard is None:
+            faults.append(f"{group[0]['arm']} and others, seed {group[0]['seed']}: no run of {reference} to compare with")
+            continue
+        for record in group:
             faults += [f"{record['arm']}, seed {record['seed']}: {fault}" for fault in _differences(record, standard)]
     return faults
 

@@ -102,5 +102,6 @@ CASCADE = replace(
         "text tokens: only those of the texts to be said; the text model is not trained, so its text drop is 0 by construction",
         "speech tokens: about as many, but all go into speaking; the ear, which every arm has, writes the questions down itself",
         "parameters: two models of the size, one of them trained, and both at work in an answer",
+        "words: the speaking model is given the words of its answer, which a native model has to find beside its speech",
         "first audio: `prefill` holds the whole answer of the text model",
         "style: naming one is not measured but set to chance, for no style reaches the text model"))

@@ -33,6 +33,8 @@ from minideeptalk.training.stages import pretrain_stage
 
 ITEMS = {"text_items": 200, "spoken_questions": 200, "spoken_answers": 200, "ceilings": 100, "latency_runs": 4}
 
+INTERVALS = "intervals over the seeds of a study: 95 % t interval, of the differences of paired seeds where arms are compared"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -162,7 +164,7 @@ def _run(job: Job, recipe: Recipe) -> None:
     record["curves"] = thinned(record["curves"])
     record["budget"]["learning_rate_trials"] = trials_of(job.plan.folder, job.arm)
     record["notes"] = [note for note in record["notes"] if "shipped" not in note] + [
-        "one run of a study: tools are shared by all, the text model and stage 1 by the arms of this seed"]
+        "one run of a study: tools are shared by all, the text model and stage 1 by the arms of this seed", INTERVALS]
     RunRecord(**record).write(job.record)
 
 

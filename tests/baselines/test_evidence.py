@@ -17,7 +17,11 @@ from minideeptalk.baselines.evidence import (
     kept_by_stage,
     kept_over_seeds,
     kind_of,
+    lost_at_most_all,
     no_worse,
+    preference_goal,
+    style_goals,
+    style_scores,
     told,
 )
 from minideeptalk.baselines.intervals import Interval
@@ -93,17 +97,46 @@ def test_a_verdict_needs_the_whole_interval():
 def test_goals_follow_the_records(record_of):
     losses = {"deeptalk-aligned": 0.10, "deeptalk-lanes": 0.01, "puremoe": 0.30, "random-0": 0.15}
     records = [record_of(arm, seed, lost + 0.001 * seed) for arm, lost in losses.items() for seed in range(3)]
-    verdicts = [goal.verdict for goal in goals(by_arm(records), "deeptalk-lanes")]
-    assert verdicts[:3] == [MISSED, MET, MET]
-    assert verdicts[3:6] == [MET] * 3  # the same speech in all invented records
-    assert verdicts[6] == MET and "+5.0" in goals(by_arm(records), "deeptalk-lanes")[6].measured
-    style = records[0]["metrics"]["style_accuracy"]
-    assert verdicts[7] == (MISSED if style["mirrored"] / style["ceiling"] < 0.8 else MET)
+    found = goals(by_arm(records), "deeptalk-lanes")
+    verdicts = [goal.verdict for goal in found]
+    assert verdicts[:4] == [OPEN, MISSED, MET, MET], "deeptalk has not run; the intervals of the two last do not meet"
+    assert verdicts[4:7] == [MET] * 3  # the same speech in all invented records
+    assert verdicts[7:11] == [MET, OPEN, OPEN, OPEN] and "+5.0" in found[7].measured, "one of four controls has run"
+    wide = [record_of("puremoe", seed, lost) for seed, lost in enumerate((0.0, 0.3, 0.6))]
+    met = goals(by_arm([record for record in records if record["arm"] != "puremoe"] + wide), "deeptalk-lanes")[3]
+    assert met.verdict == MISSED, "an interval that reaches into the other decides against"
+
+
+def test_goals_of_style_count_each_style_equally():
+    """Twelve of sixteen neutral questions answered neutrally by a voice that never changes are no skill."""
+    constant = [[12, 0, 0, 0], [2, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]]
+    native = [[9, 3, 0, 0], [0, 2, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    runs = [{"arm": arm, "seed": seed, "mirrored": table} for arm, table in (("cascade", constant), ("deeptalk-aligned", native)) for seed in range(3)]
+    style = {"result": {"runs": runs, "chance": 0.25, "ceiling": {"mirrored": 0.98}}}
+    assert style_scores(style, "cascade", "mirrored") == [0.25] * 3 and style_scores(style, "deeptalk-aligned", "mirrored") == [pytest.approx(15 / 16)] * 3
+    assert [goal.verdict for goal in style_goals(style)] == [MET, MET]
+    runs[:] = [run | {"mirrored": native if run["arm"] == "cascade" else constant} for run in runs]
+    assert [goal.verdict for goal in style_goals(style)] == [MISSED, MISSED]
+
+
+@pytest.mark.parametrize(("high", "spread", "verdict"), [(-0.01, 0.95, MET), (0.02, 0.95, OPEN), (-0.01, 0.85, MISSED)])
+def test_the_goal_of_preference_wants_fewer_errors_and_the_melody(high, spread, verdict):
+    told_by = {"change": {"unseen": {"judge_wer": -0.03, "low": -0.06, "high": high}}, "before": {"unseen": {"f0_spread": 1.0}},
+               "after": {"unseen": {"f0_spread": spread}}}
+    goal = preference_goal([{"metrics": {"preference": told_by}}] * 2)
+    assert goal.verdict == verdict and f"spread {spread:.0%}" in goal.measured
+    assert preference_goal([]).verdict == OPEN
+
+
+def test_a_skill_is_lost_once_at_most(record_of):
+    record = record_of("puremoe")
+    record["metrics"]["relative_text_drop"]["by_family"] = {"add": 1.5, "sort": 0.5}
+    assert lost_at_most_all({0: record}) == {0: 0.75}
 
 
 def test_goals_of_arms_that_have_not_run_are_open(record_of):
     found = goals(by_arm([record_of("deeptalk-aligned")]), "deeptalk-lanes")
-    assert {goal.verdict for goal in found} == {OPEN} and found[1].measured == "not run"
+    assert {goal.verdict for goal in found} == {OPEN} and found[2].measured == "not run"
 
 
 def test_an_interval_is_told_in_percent():
