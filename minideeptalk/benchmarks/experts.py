@@ -64,7 +64,7 @@ def shape_rows(shape: Shape, rounds: int, clock: Callable[[], float], device: st
     """The rows of one shape."""
     candidates = make_candidates(shape, device)
     best = {name: min(times) for name, times in in_turns(candidates, rounds, clock).items()}
-    memory = {name: peak_memory_mb(run) for name, run in candidates.items()}
+    memory = {name: peak_memory_mb(run, device) for name, run in candidates.items()}
     return [row(name, str(shape), shape.N, seconds, best[DENSE], memory[name]) for name, seconds in best.items()]
 
 

@@ -97,7 +97,7 @@ def _rows_of_batch(models: dict, batch: int, shape: str, rounds: int, clock: Cal
     text = torch.randint(WORDS, (batch, STEPS), generator=torch.Generator().manual_seed(0)).to(device)
     steps = {name: _training_step(name, model.to(device).train(), text) for name, model in models.items()}
     best = {name: min(times) for name, times in in_turns(steps, rounds, clock).items()}
-    return [row(name, shape, text.numel(), seconds, best[DENSE], peak_memory_mb(steps[name])) for name, seconds in best.items()]
+    return [row(name, shape, text.numel(), seconds, best[DENSE], peak_memory_mb(steps[name], device)) for name, seconds in best.items()]
 
 
 def _training_step(name: str, model: torch.nn.Module, text: torch.Tensor) -> Callable[[], None]:

@@ -50,7 +50,7 @@ def test_peak_memory_is_what_stands_at_once():
         for _ in range(3):
             torch.ones(1_000_000)  # 4 MB, freed before the next
         return [torch.ones(1_000_000) for _ in range(2)]
-    assert timing.peak_memory_mb(run) == pytest.approx(8, abs=0.5)
+    assert timing.peak_memory_mb(run, "cpu") == pytest.approx(8, abs=0.5)
 
 
 # ---- what is compared is equal -------------------------------------------------------------------------------------------
