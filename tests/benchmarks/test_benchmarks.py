@@ -1,6 +1,7 @@
 """A benchmark compares what is equal, counts what it says, and leaves a record that explains itself."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,13 +190,38 @@ def test_the_command_measures_prints_and_writes(monkeypatch, tmp_path, capsys):
     record = json.loads(capsys.readouterr().out)
     assert record == json.loads((tmp_path / "bench-experts-nano-1.json").read_text())
     assert [entry["ratio_to_dense"] for entry in record["rows"] if entry["name"] == experts.DENSE] == [1.0]
-    assert record["threads"] == 1 and len(record["rows"]) == 8 and {experts.PADDED, experts.UNMOVED} < {entry["name"] for entry in record["rows"]}
+    assert record["threads"] == 1 and len(record["rows"]) == 10
+    assert {experts.PADDED, experts.UNMOVED, experts.PLAIN, experts.UPDATE} < {entry["name"] for entry in record["rows"]}
 
 
 def test_products_alone_are_the_products_of_the_layer():
     candidates = experts.make_candidates(experts.Shape(16, 4, 8, 2, 64), "cpu")
     for alone, whole in zip(candidates[experts.UNMOVED]()[2:], candidates[experts.OURS]()[2:], strict=True):  # gradients of both projections
         torch.testing.assert_close(alone, whole)
+
+
+def test_the_plain_spelling_computes_the_same_gradients():
+    candidates = experts.make_candidates(experts.Shape(16, 4, 8, 2, 64), "cpu")
+    for plain, ours in zip(candidates[experts.PLAIN](), candidates[experts.OURS](), strict=True):
+        torch.testing.assert_close(plain, ours, atol=1e-5, rtol=1e-4)
+
+
+def test_few_and_many_experts_take_turns_and_the_bar_is_held_where_it_was_set(monkeypatch):
+    few, many, later = (experts.Shape(16, E, 8, 2, N) for E, N in ((4, 64), (64, 64), (64, 128)))
+    monkeypatch.setattr(experts, "BAR_TOKENS", 64)
+    monkeypatch.setitem(experts.SHAPES, "nano", (few, many, replace(few, N=128), later))
+    together = []
+    monkeypatch.setattr(experts, "in_turns", lambda runs, *_: together.append({shape for shape, _ in runs}) or {
+        (shape, name): [1.0 + shape.E * (name == experts.UPDATE)] for shape, name in runs})
+    result = experts.bench_experts("nano", 1, None)
+    assert together == [{few, many}, {replace(few, N=128), later}]
+    assert [entry["claim"] for entry in result["bars"]] == [f"cost with 64 experts over cost with 4, {many}"]
+    assert sum("the optimizer's step apart" in note and "13.0 times" in note for note in result["notes"]) == 2
+    assert sum(str(later) in note and "1.000, no bar" in note for note in result["notes"]) == 1
+
+
+def test_some_shape_of_mini_is_small_enough_for_every_candidate():
+    assert "transformers batched_mm" in experts.make_layers(experts.SHAPES["mini"][0], "cpu")[0]
 
 
 def test_the_help_says_that_records_go_into_a_folder(capsys):
