@@ -15,7 +15,7 @@ from transformers.models.olmoe.configuration_olmoe import OlmoeConfig
 from transformers.models.olmoe.modeling_olmoe import OlmoeExperts
 
 from minideeptalk.benchmarks.record import bar, row
-from minideeptalk.benchmarks.timing import in_turns, peak_memory_mb
+from minideeptalk.benchmarks.timing import autocast, in_turns, peak_memory_mb
 from minideeptalk.model import Experts, SwiGLU, choose_expert_path
 from minideeptalk.model.grouped import experts_padded, sort_by_expert
 
@@ -47,10 +47,11 @@ SHAPES = {
 }
 LIMIT, GROWTH = 1.25, 1.15
 FEW, MANY = 4, 64  # experts between which a layer's cost should hardly grow
+GPU_TOKENS = 65536  # of one more shape there: fewer leave a GPU waiting for its next kernel
 BAR_TOKENS = 4096  # shapes with more came when these had missed their bars, so they are rows and no bars
 
 
-def bench_experts(size: str, rounds: int, clock: Callable[[], float], device: str = "cpu") -> dict:
+def bench_experts(size: str, rounds: int, clock: Callable[[], float], device: str, dtype: torch.dtype) -> dict:
     """Forward and backward of every candidate at every shape of a size; the router is not part of it.
 
     Shapes that differ in the number of experts alone take turns with each other too, because a bar compares them.
@@ -58,39 +59,43 @@ def bench_experts(size: str, rounds: int, clock: Callable[[], float], device: st
     Returns:
         `rows`, `bars` and `notes` for the record.
     """
+    shapes = SHAPES[size] + ((replace(SHAPES[size][0], N=GPU_TOKENS),) if device == "cuda" else ())
     groups: dict[Shape, list[Shape]] = {}
-    for shape in SHAPES[size]:
+    for shape in shapes:
         groups.setdefault(replace(shape, E=0), []).append(shape)
-    rows = [entry for group in groups.values() for entry in group_rows(group, rounds, clock, device)]
-    path, reason = choose_expert_path(device, torch.float32)
-    return {"rows": rows, "bars": bars(SHAPES[size], rows), "notes": [
-        f"path `{path}`: {reason}", "fp32, forward and backward, evenly random choices; the time of the best round",
-        f"transformers batched_mm stands where its copies of weights, one for each choice, take less than {LARGEST_GATHER / 1e6:.0f} MB",
-        *growth_notes(SHAPES[size], rows)]}
+    rows = [entry for group in groups.values() for entry in group_rows(group, rounds, clock, device, dtype)]
+    path, reason = choose_expert_path(device, dtype)
+    notes = [f"path `{path}`: {reason}", f"{dtype}, forward and backward, evenly random choices; the time of the best round",
+             f"transformers batched_mm stands where its copies of weights, one for each choice, take less than {LARGEST_GATHER / 1e6:.0f} MB"]
+    if device == "cuda":
+        notes.append("the bars were set for CPUs; transformers' grouped_mm computes in the dtype of its weights, fp32, also under autocast")
+    return {"rows": rows, "bars": bars(shapes, rows) if device == "cpu" else [], "notes": notes + growth_notes(shapes, rows)}
 
 
-def group_rows(shapes: list[Shape], rounds: int, clock: Callable[[], float], device: str) -> list[dict]:
+def group_rows(shapes: list[Shape], rounds: int, clock: Callable[[], float], device: str, dtype: torch.dtype) -> list[dict]:
     """The rows of several shapes, all of whose candidates take turns."""
-    candidates = {(shape, name): run for shape in shapes for name, run in make_candidates(shape, device).items()}
+    candidates = {(shape, name): run for shape in shapes for name, run in make_candidates(shape, device, dtype).items()}
     best = {key: min(times) for key, times in in_turns(candidates, rounds, clock).items()}
     return [row(name, str(shape), shape.N, seconds, None if name == UPDATE else best[shape, DENSE],
                 peak_memory_mb(candidates[shape, name], device)) for (shape, name), seconds in best.items()]
 
 
-def make_candidates(shape: Shape, device: str) -> dict[str, Callable[[], object]]:
+def make_candidates(shape: Shape, device: str, dtype: torch.dtype = torch.float32) -> dict[str, Callable[[], object]]:
     """Every way to compute the layer: name -> one forward and backward on the same tokens, choices and weights; and the update of its weights."""
     layers, (hidden, indices, weights) = make_layers(shape, device)
     hidden.requires_grad_(), weights.requires_grad_()
     aim = torch.randn(shape.N, shape.D, device=device)
-    ours = layers[OURS]
+    ours, train = layers[OURS], partial(_forward_and_backward, dtype)
     candidates = {UPDATE: _update(ours)}
     for name, path in ((PADDED, experts_padded), (PLAIN, experts_plain)):
-        run = partial(path, hidden, indices, weights, ours.gate_up_proj, ours.down_proj)
-        candidates[name] = partial(_forward_and_backward, run, [hidden, weights, *ours.parameters()], aim)
-    candidates[UNMOVED] = _unmoved(ours, hidden, indices, weights, aim)
+        run = partial(_in_dtype, dtype, path, hidden, indices, weights, ours.gate_up_proj, ours.down_proj)
+        candidates[name] = partial(train, run, [hidden, weights, *ours.parameters()], aim)
+    rows, share, aims, ends = _sorted(hidden, indices, weights, aim, shape.E)
+    products = partial(_in_dtype, dtype, _products, rows, share, ours.gate_up_proj, ours.down_proj, ends)
+    candidates[UNMOVED] = partial(train, products, [rows, share, *ours.parameters()], aims)
     for name, layer in layers.items():
         inputs, leaves = ((hidden,), [hidden]) if name == DENSE else ((hidden, indices, weights), [hidden, weights])
-        candidates[name] = partial(_forward_and_backward, partial(layer, *inputs), [*leaves, *layer.parameters()], aim)
+        candidates[name] = partial(train, partial(layer, *inputs), [*leaves, *layer.parameters()], aim)
     return candidates
 
 
@@ -123,13 +128,11 @@ def _products(rows, share, gate_up_proj, down_proj, ends):
     return F.grouped_mm(F.silu(gate) * up * share, down_proj.transpose(1, 2), offs=ends)
 
 
-def _unmoved(layer: Experts, hidden: torch.Tensor, indices: torch.Tensor, weights: torch.Tensor, aim: torch.Tensor) -> Callable[[], object]:
-    """What is left of the layer where the rows stand sorted already and nothing is summed: the cost of many small products."""
-    choices = sort_by_expert(indices, layer.num_experts)
-    rows, aims = hidden.detach()[choices.token].requires_grad_(), aim[choices.token]  # (R, D) each
-    share = weights.detach().flatten()[choices.order, None].requires_grad_()  # (R, 1)
-    products = partial(_products, rows, share, layer.gate_up_proj, layer.down_proj, choices.ends)
-    return partial(_forward_and_backward, products, [rows, share, *layer.parameters()], aims)
+def _sorted(hidden, indices, weights, aim, experts):
+    """Rows that stand sorted before the clock starts, so that only the many small products are left: (R, D), (R, 1), (R, D), (E,)."""
+    choices = sort_by_expert(indices, experts)
+    share = weights.detach().flatten()[choices.order, None]  # (R, 1)
+    return hidden.detach()[choices.token].requires_grad_(), share.requires_grad_(), aim[choices.token], choices.ends
 
 
 def _update(layer: Experts) -> Callable[[], object]:
@@ -146,9 +149,16 @@ def _theirs(shape: Shape, implementation: str) -> torch.nn.Module:
     return OlmoeExperts(config)
 
 
-def _forward_and_backward(layer: Callable, leaves: list[torch.Tensor], aim: torch.Tensor) -> list[torch.Tensor]:
+def _in_dtype(dtype: torch.dtype, path: Callable, *parts: torch.Tensor) -> torch.Tensor:
+    """`path` over parts cast by hand, as `experts_grouped` casts them: autocast does not know grouped products."""
+    return path(*(part.to(dtype) if part.is_floating_point() else part for part in parts))
+
+
+def _forward_and_backward(dtype: torch.dtype, layer: Callable, leaves: list[torch.Tensor], aim: torch.Tensor) -> list[torch.Tensor]:
     """Gradients as training wants them: fresh each time."""
-    return torch.autograd.grad(layer(), leaves, aim)
+    with autocast(aim.device.type, dtype):
+        output = layer()
+    return torch.autograd.grad(output, leaves, aim.to(output.dtype))
 
 
 def bars(shapes: tuple[Shape, ...], rows: list[dict]) -> list[dict]:

@@ -10,6 +10,9 @@ from typing import TypeVar
 
 import torch
 
+from minideeptalk.training.dpo import HALF
+from minideeptalk.training.loop import choose_precision
+
 Name = TypeVar("Name", bound=Hashable)
 
 
@@ -20,6 +23,19 @@ def choose_clock(threads: int, device: str) -> tuple[Callable[[], float], str]:
     if device == "cpu":
         return time.perf_counter, "Wall clock: with several threads, waiting for each other is part of the cost"
     return time.perf_counter, "Wall clock with the GPU waited for before and after"
+
+
+def choose_dtype(device: str) -> tuple[torch.dtype, str]:
+    """In what the products of training are computed on this device, by autocast unless it is fp32; and why."""
+    if device == "cpu":
+        return torch.float32, "fp32, as training computes on a CPU"
+    name, reason = choose_precision()
+    return HALF.get(name, torch.float32), f"{name} by autocast, as in training: {reason}"
+
+
+def autocast(device: str, dtype: torch.dtype) -> torch.autocast:
+    """Mixed precision in `dtype`; nothing for fp32."""
+    return torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)
 
 
 def in_turns(candidates: dict[Name, Callable[[], object]], rounds: int, clock: Callable[[], float]) -> dict[Name, list[float]]:
