@@ -120,6 +120,7 @@ def test_talking_is_measured_in_one_row_and_in_two(monkeypatch, clock):
         parts = [part for part in talk.PARTS if part != "leading silence"]  # an untrained voice has none
         assert all(f"{name}: {part}" in result["latency_ms"] for part in parts)
         assert len([entry for entry in result["bars"] if entry["claim"].startswith(name)]) == 4
+    assert sum("wall clock" in note or "fewer than 20" in note for note in result["notes"]) == 2
     benchmark_record("talk", "nano", 1, "cpu", "a clock", "kept", 3, result)
 
 
