@@ -21,7 +21,7 @@ from minideeptalk.model.grouped import experts_padded, sort_by_expert
 
 LARGEST_GATHER = 256e6  # bytes: transformers' batched experts copy one weight matrix for each choice
 DENSE, OURS, PADDED = "dense of the same active work", "ours", "ours, padded to the busiest expert"
-UNMOVED, PLAIN, UPDATE = "products alone, rows sorted before", "plain autograd", "fused AdamW step over these weights, alone"
+UNMOVED, PLAIN, UPDATE = "products alone, rows sorted before", "plain autograd", "fused AdamW step alone"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def make_candidates(shape: Shape, device: str, dtype: torch.dtype = torch.float3
     hidden.requires_grad_(), weights.requires_grad_()
     aim = torch.randn(shape.N, shape.D, device=device)
     ours, train = layers[OURS], partial(_forward_and_backward, dtype)
-    candidates = {UPDATE: _update(ours)}
+    candidates = {}
     for name, path in ((PADDED, experts_padded), (PLAIN, experts_plain)):
         run = partial(_in_dtype, dtype, path, hidden, indices, weights, ours.gate_up_proj, ours.down_proj)
         candidates[name] = partial(train, run, [hidden, weights, *ours.parameters()], aim)
@@ -96,7 +96,7 @@ def make_candidates(shape: Shape, device: str, dtype: torch.dtype = torch.float3
     for name, layer in layers.items():
         inputs, leaves = ((hidden,), [hidden]) if name == DENSE else ((hidden, indices, weights), [hidden, weights])
         candidates[name] = partial(train, partial(layer, *inputs), [*leaves, *layer.parameters()], aim)
-    return candidates
+    return candidates | {UPDATE: _update(ours)}
 
 
 def make_layers(shape: Shape, device: str) -> tuple[dict[str, torch.nn.Module], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:

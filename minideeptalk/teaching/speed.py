@@ -20,7 +20,7 @@ system. *× dense* is the time over that of the dense limit in the same run: 1 w
 quicker beside memory, all that a mixture of experts has to move and a dense layer has not weighs more. *Products alone* is the layer without that: its
 rows stand sorted before the clock starts, and nothing is summed. What it loses to the dense limit is the price of many small products instead of few
 large ones, and of larger gradients: every expert's weights get one, not only as many as a token uses. *Plain autograd* is our layer with nothing written
-by hand, and *fused AdamW* the optimizer's step over the layer's weights, in tokens a second if every batch has as many as the shape. It is counted
+by hand, and *fused AdamW step alone* the optimizer's over the layer's weights, in tokens a second if every batch has as many as the shape. It is counted
 apart because it grows with the experts however the layer is computed. In a shape, D is the width, E the experts, H the width of one expert, K the experts
 of a token and N the tokens. A product is as large as the rows that one expert gets, N times K over E, so the same experts cost less a token where N is
 larger.
@@ -32,9 +32,9 @@ A bar is a claim that was set before it was measured. The shapes with the most t
 they are rows and no bars; a table from before this was decided counts them as bars.
 
 Each table names its date, and not all are of one age, so not every table has all rows. A table of layers without the row *plain autograd* is from
-before shapes that differ in their experts took turns. One of training without a bar of peak memory is from before its two processes took turns: there *allocator as found* ran
-first, and its ratio to ours also holds what the machine did in between. And the oldest, those of the AMD processor, are from before huge pages and
-normalisation by hand.
+before shapes that differ in their experts took turns. One of training without a bar of peak memory is from before its two processes took turns: there
+*allocator as found* ran first, and its ratio to ours also holds what the machine did in between. And the oldest, those of the AMD processor, are from
+before huge pages and normalisation by hand.
 
 {sections}
 
