@@ -128,7 +128,7 @@ def bench(args) -> int:
     for name in BENCHMARKS if args.benchmark == "all" else (args.benchmark,):
         records.append(bench(name, args.size, args.threads, args.rounds, args.run if name == "talk" or args.benchmark != "all" else None))
         if args.out:
-            write(records[-1], record_path(args.out, name, args.size, args.threads))
+            write(records[-1], record_path(args.out, records[-1]))
         if not args.json:
             print(table(records[-1]))
     if args.json:

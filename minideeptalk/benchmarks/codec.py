@@ -41,7 +41,7 @@ def bench_codec(size: str, rounds: int, clock: Callable[[], float]) -> dict:
     }
     with torch.no_grad():
         best = {name: min(times) for name, times in in_turns(jobs, rounds, clock).items()}
-        memory = {name: peak_memory_mb(job) for name, job in jobs.items()}
+        memory = {name: peak_memory_mb(job, "cpu") for name, job in jobs.items()}
     rows = [row(name, f"{FRAMES} frames of 80 ms", FRAMES, seconds, None, memory[name], real_time_factor=seconds / (FRAMES * STEP_SECONDS))
             for name, seconds in best.items()]
     slowest = next(entry["real_time_factor"] for entry in rows if entry["name"].endswith("chunks of 2"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from minideeptalk.benchmarks.codec import bench_codec
 from minideeptalk.benchmarks.experts import bench_experts
 from minideeptalk.benchmarks.record import benchmark_record
 from minideeptalk.benchmarks.talk import bench_talk
-from minideeptalk.benchmarks.timing import choose_clock
+from minideeptalk.benchmarks.timing import choose_clock, choose_dtype
 from minideeptalk.benchmarks.train import bench_train
 from minideeptalk.config import SIZES
 from minideeptalk.errors import LearnerError
@@ -38,23 +39,26 @@ def bench(benchmark: str, size: str = "mini", threads: int = 1, rounds: int | No
         raise LearnerError("--run with `talk` only", f"--run with {benchmark}", "the other benchmarks need no finished run")
     device = "cuda" if torch.cuda.is_available() and benchmark in ("experts", "train") else "cpu"
     rounds = rounds or ROUNDS[benchmark]
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None  # Windows has none
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         clock, why = choose_clock(threads, device)
         kept = keep_memory_and_tell()
-        result = _measure(benchmark, size, rounds, clock, device, run)
-        return benchmark_record(benchmark, size, threads, device, why, kept, rounds, result)
+        dtype, precision = choose_dtype(device)
+        result = _measure(benchmark, size, rounds, clock, device, dtype, run)
+        return benchmark_record(benchmark, size, threads, device, why, kept, rounds, {"precision": precision, "load_average": load, **result})
     finally:
         torch.set_num_threads(before)
 
 
-def record_path(folder: Path | str, benchmark: str, size: str, threads: int) -> Path:
-    """Where the record of one benchmark belongs."""
-    return Path(folder) / f"bench-{benchmark}-{size}-{threads}.json"
+def record_path(folder: Path | str, record: dict) -> Path:
+    """Where a record belongs: what was measured, at which size, and by how many threads or on which kind of device."""
+    kind = record["device"]["kind"]
+    return Path(folder) / f"bench-{record['benchmark']}-{record['size']}-{record['threads'] if kind == 'cpu' else kind}.json"
 
 
-def _measure(benchmark: str, size: str, rounds: int, clock, device: str, run) -> dict:
+def _measure(benchmark: str, size: str, rounds: int, clock, device: str, dtype: torch.dtype, run) -> dict:
     if benchmark in ("train", "experts"):
-        return {"train": bench_train, "experts": bench_experts}[benchmark](size, rounds, clock, device)
+        return {"train": bench_train, "experts": bench_experts}[benchmark](size, rounds, clock, device, dtype)
     return bench_talk(size, rounds, clock, run) if benchmark == "talk" else bench_codec(size, rounds, clock)

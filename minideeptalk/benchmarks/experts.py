@@ -6,7 +6,7 @@ Axes: N tokens, E experts, K chosen experts, D width, H hidden width of one expe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -15,13 +15,13 @@ from transformers.models.olmoe.configuration_olmoe import OlmoeConfig
 from transformers.models.olmoe.modeling_olmoe import OlmoeExperts
 
 from minideeptalk.benchmarks.record import bar, row
-from minideeptalk.benchmarks.timing import in_turns, peak_memory_mb
+from minideeptalk.benchmarks.timing import autocast, in_turns, peak_memory_mb
 from minideeptalk.model import Experts, SwiGLU, choose_expert_path
 from minideeptalk.model.grouped import experts_padded, sort_by_expert
 
 LARGEST_GATHER = 256e6  # bytes: transformers' batched experts copy one weight matrix for each choice
 DENSE, OURS, PADDED = "dense of the same active work", "ours", "ours, padded to the busiest expert"
-UNMOVED = "products alone, rows sorted before"
+UNMOVED, PLAIN, UPDATE = "products alone, rows sorted before", "plain autograd", "fused AdamW step alone"
 
 
 @dataclass(frozen=True)
@@ -40,47 +40,63 @@ class Shape:
 
 SHAPES = {
     "nano": (Shape(128, 4, 128, 2, 512), Shape(128, 16, 128, 2, 512), Shape(128, 16, 128, 2, 4096)),
-    "mini": (Shape(192, 24, 128, 3, 512), Shape(192, 24, 128, 3, 4096), Shape(256, 4, 128, 2, 4096), Shape(256, 16, 128, 2, 4096),
-             Shape(256, 32, 128, 2, 4096), Shape(256, 64, 128, 2, 4096), Shape(256, 32, 64, 4, 4096), Shape(256, 32, 256, 2, 4096),
-             Shape(256, 4, 128, 2, 16384), Shape(256, 64, 128, 2, 16384)),
+    "mini": (Shape(192, 24, 128, 3, 64), Shape(192, 24, 128, 3, 512), Shape(192, 24, 128, 3, 4096),
+             Shape(256, 4, 128, 2, 4096), Shape(256, 16, 128, 2, 4096), Shape(256, 32, 128, 2, 4096), Shape(256, 64, 128, 2, 4096),
+             Shape(256, 32, 64, 4, 4096), Shape(256, 32, 256, 2, 4096), Shape(256, 4, 128, 2, 16384), Shape(256, 64, 128, 2, 16384)),
     "base": (Shape(512, 32, 256, 4, 4096),),
 }
 LIMIT, GROWTH = 1.25, 1.15
+FEW, MANY = 4, 64  # experts between which a layer's cost should hardly grow
+GPU_TOKENS = 65536  # of one more shape there: fewer leave a GPU waiting for its next kernel
+BAR_TOKENS = 4096  # shapes with more came when these had missed their bars, so they are rows and no bars
 
 
-def bench_experts(size: str, rounds: int, clock: Callable[[], float], device: str = "cpu") -> dict:
-    """Forward and backward of every candidate at every shape of a size, in turns; the router is not part of it.
+def bench_experts(size: str, rounds: int, clock: Callable[[], float], device: str, dtype: torch.dtype) -> dict:
+    """Forward and backward of every candidate at every shape of a size; the router is not part of it.
+
+    Shapes that differ in the number of experts alone take turns with each other too, because a bar compares them.
 
     Returns:
         `rows`, `bars` and `notes` for the record.
     """
-    rows = [entry for shape in SHAPES[size] for entry in shape_rows(shape, rounds, clock, device)]
-    path, reason = choose_expert_path(device, torch.float32)
-    return {"rows": rows, "bars": bars(SHAPES[size], rows), "notes": [
-        f"path `{path}`: {reason}", "fp32, forward and backward, evenly random choices; the time of the best round"]}
+    shapes = SHAPES[size] + ((replace(SHAPES[size][0], N=GPU_TOKENS),) if device == "cuda" else ())
+    groups: dict[Shape, list[Shape]] = {}
+    for shape in shapes:
+        groups.setdefault(replace(shape, E=0), []).append(shape)
+    rows = [entry for group in groups.values() for entry in group_rows(group, rounds, clock, device, dtype)]
+    path, reason = choose_expert_path(device, dtype)
+    notes = [f"path `{path}`: {reason}", f"{dtype}, forward and backward, evenly random choices; the time of the best round",
+             f"transformers batched_mm stands where its copies of weights, one for each choice, take less than {LARGEST_GATHER / 1e6:.0f} MB"]
+    if device == "cuda":
+        notes.append("the bars were set for CPUs; transformers' grouped_mm computes in the dtype of its weights, fp32, also under autocast")
+    return {"rows": rows, "bars": bars(shapes, rows) if device == "cpu" else [], "notes": notes + growth_notes(shapes, rows)}
 
 
-def shape_rows(shape: Shape, rounds: int, clock: Callable[[], float], device: str) -> list[dict]:
-    """The rows of one shape."""
-    candidates = make_candidates(shape, device)
-    best = {name: min(times) for name, times in in_turns(candidates, rounds, clock).items()}
-    memory = {name: peak_memory_mb(run) for name, run in candidates.items()}
-    return [row(name, str(shape), shape.N, seconds, best[DENSE], memory[name]) for name, seconds in best.items()]
+def group_rows(shapes: list[Shape], rounds: int, clock: Callable[[], float], device: str, dtype: torch.dtype) -> list[dict]:
+    """The rows of several shapes, all of whose candidates take turns."""
+    candidates = {(shape, name): run for shape in shapes for name, run in make_candidates(shape, device, dtype).items()}
+    best = {key: min(times) for key, times in in_turns(candidates, rounds, clock).items()}
+    return [row(name, str(shape), shape.N, seconds, None if name == UPDATE else best[shape, DENSE],
+                peak_memory_mb(candidates[shape, name], device)) for (shape, name), seconds in best.items()]
 
 
-def make_candidates(shape: Shape, device: str) -> dict[str, Callable[[], object]]:
-    """Every way to compute the layer: name -> one forward and backward on the same tokens, choices and weights."""
+def make_candidates(shape: Shape, device: str, dtype: torch.dtype = torch.float32) -> dict[str, Callable[[], object]]:
+    """Every way to compute the layer: name -> one forward and backward on the same tokens, choices and weights; and the update of its weights."""
     layers, (hidden, indices, weights) = make_layers(shape, device)
     hidden.requires_grad_(), weights.requires_grad_()
     aim = torch.randn(shape.N, shape.D, device=device)
-    candidates, ours = {}, layers[OURS]
-    padded = partial(experts_padded, hidden, indices, weights, ours.gate_up_proj, ours.down_proj)
-    candidates[PADDED] = partial(_forward_and_backward, padded, [hidden, weights, *ours.parameters()], aim)
-    candidates[UNMOVED] = _unmoved(ours, hidden, indices, weights, aim)
+    ours, train = layers[OURS], partial(_forward_and_backward, dtype)
+    candidates = {}
+    for name, path in ((PADDED, experts_padded), (PLAIN, experts_plain)):
+        run = partial(_in_dtype, dtype, path, hidden, indices, weights, ours.gate_up_proj, ours.down_proj)
+        candidates[name] = partial(train, run, [hidden, weights, *ours.parameters()], aim)
+    rows, share, aims, ends = _sorted(hidden, indices, weights, aim, shape.E)
+    products = partial(_in_dtype, dtype, _products, rows, share, ours.gate_up_proj, ours.down_proj, ends)
+    candidates[UNMOVED] = partial(train, products, [rows, share, *ours.parameters()], aims)
     for name, layer in layers.items():
         inputs, leaves = ((hidden,), [hidden]) if name == DENSE else ((hidden, indices, weights), [hidden, weights])
-        candidates[name] = partial(_forward_and_backward, partial(layer, *inputs), [*leaves, *layer.parameters()], aim)
-    return candidates
+        candidates[name] = partial(train, partial(layer, *inputs), [*leaves, *layer.parameters()], aim)
+    return candidates | {UPDATE: _update(ours)}
 
 
 def make_layers(shape: Shape, device: str) -> tuple[dict[str, torch.nn.Module], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
@@ -98,17 +114,33 @@ def make_layers(shape: Shape, device: str) -> tuple[dict[str, torch.nn.Module], 
     return {name: layer.to(device) for name, layer in layers.items()}, tuple(part.to(device) for part in inputs)
 
 
-def _unmoved(layer: Experts, hidden: torch.Tensor, indices: torch.Tensor, weights: torch.Tensor, aim: torch.Tensor) -> Callable[[], object]:
-    """What is left of the layer where the rows stand sorted already and nothing is summed: the cost of many small products."""
-    choices = sort_by_expert(indices, layer.num_experts)
-    rows, aims = hidden.detach()[choices.token].requires_grad_(), aim[choices.token]  # (R, D) each
-    share = weights.detach().flatten()[choices.order, None].requires_grad_()  # (R, 1)
+def experts_plain(hidden, indices, weights, gate_up_proj, down_proj):
+    """The layer of `model/grouped.py` as torch's autograd derives it, with nothing by hand."""
+    choices = sort_by_expert(indices, len(gate_up_proj))
+    share = weights.flatten().index_select(0, choices.order)[:, None]  # (R, 1)
+    results = _products(hidden.index_select(0, choices.token), share, gate_up_proj, down_proj, choices.ends)  # (R, D)
+    return torch.zeros_like(hidden).index_add_(0, choices.token, results)
 
-    def products() -> torch.Tensor:
-        gate, up = F.grouped_mm(rows, layer.gate_up_proj.transpose(1, 2), offs=choices.ends).chunk(2, dim=-1)
-        return F.grouped_mm(F.silu(gate) * up * share, layer.down_proj.transpose(1, 2), offs=choices.ends)
 
-    return partial(_forward_and_backward, products, [rows, share, *layer.parameters()], aims)
+def _products(rows, share, gate_up_proj, down_proj, ends):
+    """Sorted rows (R, D) and their weights (R, 1) through their experts -> (R, D)."""
+    gate, up = F.grouped_mm(rows, gate_up_proj.transpose(1, 2), offs=ends).chunk(2, dim=-1)  # (R, H), (R, H)
+    return F.grouped_mm(F.silu(gate) * up * share, down_proj.transpose(1, 2), offs=ends)
+
+
+def _sorted(hidden, indices, weights, aim, experts):
+    """Rows that stand sorted before the clock starts, so that only the many small products are left: (R, D), (R, 1), (R, D), (E,)."""
+    choices = sort_by_expert(indices, experts)
+    share = weights.detach().flatten()[choices.order, None]  # (R, 1)
+    return hidden.detach()[choices.token].requires_grad_(), share.requires_grad_(), aim[choices.token], choices.ends
+
+
+def _update(layer: Experts) -> Callable[[], object]:
+    """The optimizer's step over copies of a layer's weights: unlike the layer, it grows with every expert."""
+    copies = [torch.nn.Parameter(weight.detach().clone()) for weight in layer.parameters()]
+    for copy in copies:
+        copy.grad = torch.full_like(copy, 1e-3)
+    return torch.optim.AdamW(copies, lr=1e-4, fused=True).step
 
 
 def _theirs(shape: Shape, implementation: str) -> torch.nn.Module:
@@ -117,19 +149,43 @@ def _theirs(shape: Shape, implementation: str) -> torch.nn.Module:
     return OlmoeExperts(config)
 
 
-def _forward_and_backward(layer: Callable, leaves: list[torch.Tensor], aim: torch.Tensor) -> list[torch.Tensor]:
+def _in_dtype(dtype: torch.dtype, path: Callable, *parts: torch.Tensor) -> torch.Tensor:
+    """`path` over parts cast by hand, as `experts_grouped` casts them: autocast does not know grouped products."""
+    return path(*(part.to(dtype) if part.is_floating_point() else part for part in parts))
+
+
+def _forward_and_backward(dtype: torch.dtype, layer: Callable, leaves: list[torch.Tensor], aim: torch.Tensor) -> list[torch.Tensor]:
     """Gradients as training wants them: fresh each time."""
-    return torch.autograd.grad(layer(), leaves, aim)
+    with autocast(aim.device.type, dtype):
+        output = layer()
+    return torch.autograd.grad(output, leaves, aim.to(output.dtype))
 
 
 def bars(shapes: tuple[Shape, ...], rows: list[dict]) -> list[dict]:
     """The claims that these rows can settle: nearness to the limit, and a cost that hardly grows with the number of experts."""
     ours = {entry["shape"]: entry for entry in rows if entry["name"] == OURS}
-    held = [shape for shape in shapes if shape.E <= 32 and shape.H >= 128 and shape.N >= 4096]
-    found = [bar(f"expert layer over the dense limit, {shape}", ours[str(shape)]["ratio_to_dense"], at_most=LIMIT) for shape in held]
-    for few in shapes:
-        for many in shapes:
-            if (few.E, many.E) == (4, 64) and (few.D, few.H, few.K, few.N) == (many.D, many.H, many.K, many.N):
-                growth = ours[str(many)]["milliseconds"] / ours[str(few)]["milliseconds"]
-                found.append(bar(f"cost with 64 experts over cost with 4, {many}", growth, at_most=GROWTH))
-    return found
+    held = [shape for shape in shapes if shape.E <= 32 and shape.H >= 128 and shape.N == BAR_TOKENS]
+    return [*(bar(f"expert layer over the dense limit, {shape}", ours[str(shape)]["ratio_to_dense"], at_most=LIMIT) for shape in held),
+            *(bar(f"cost with {MANY} experts over cost with {FEW}, {many}", growth(rows, OURS, many), at_most=GROWTH)
+              for many in grown(shapes) if many.N == BAR_TOKENS)]
+
+
+def growth_notes(shapes: tuple[Shape, ...], rows: list[dict]) -> list[str]:
+    """What grows with the experts and has no bar: the optimizer's step, and the layer at shapes that came later."""
+    optimizer = [f"the optimizer's step apart: over the weights of {MANY} experts it takes {growth(rows, UPDATE, many):.1f} times that over "
+                 f"{FEW}, {many}" for many in grown(shapes)]
+    later = [f"cost with {MANY} experts over cost with {FEW}, {many}: {growth(rows, OURS, many):.3f}, no bar, "
+             f"because this shape was added when {BAR_TOKENS} tokens had missed theirs" for many in grown(shapes) if many.N > BAR_TOKENS]
+    return optimizer + later
+
+
+def grown(shapes: tuple[Shape, ...]) -> list[Shape]:
+    """The shapes with `MANY` experts that have a twin with `FEW`."""
+    return [shape for shape in shapes if shape.E == MANY and replace(shape, E=FEW) in shapes]
+
+
+def growth(rows: list[dict], name: str, many: Shape) -> float:
+    """A candidate's time at `many` over that with `FEW` experts; the two took turns."""
+    few, grown_to = (next(entry["milliseconds"] for entry in rows if (entry["name"], entry["shape"]) == (name, str(shape)))
+                     for shape in (replace(many, E=FEW), many))
+    return grown_to / few

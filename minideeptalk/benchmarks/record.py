@@ -47,7 +47,7 @@ def benchmark_record(benchmark: str, size: str, threads: int, device: str, clock
 
     Args:
         benchmark: `experts`, `train`, `talk` or `codec`. clock, allocator: what was chosen, and why.
-        result: `rows`, `bars`, `notes` and, for some, `latency_ms`.
+        result: `rows`, `bars`, `notes`, and whatever else of the schema this run can tell: `latency_ms`, `precision`, `load_average`.
     """
     record = {"schema_version": SCHEMA_VERSION, "benchmark": benchmark, "size": size, "threads": threads, **environment(device),
               "clock": clock, "allocator": allocator, "rounds": rounds, **result}

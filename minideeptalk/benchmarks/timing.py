@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import TypeVar
 
 import torch
+
+from minideeptalk.training.dpo import HALF
+from minideeptalk.training.loop import choose_precision
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 def choose_clock(threads: int, device: str) -> tuple[Callable[[], float], str]:
@@ -18,37 +25,60 @@ def choose_clock(threads: int, device: str) -> tuple[Callable[[], float], str]:
     return time.perf_counter, "Wall clock with the GPU waited for before and after"
 
 
-def in_turns(candidates: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:
-    """Seconds of each candidate in each round.
+def choose_dtype(device: str) -> tuple[torch.dtype, str]:
+    """In what the products of training are computed on this device, by autocast unless it is fp32; and why."""
+    if device == "cpu":
+        return torch.float32, "fp32, as training computes on a CPU"
+    name, reason = choose_precision()
+    return HALF.get(name, torch.float32), f"{name} by autocast, as in training: {reason}"
 
-    Every round runs each candidate once, beginning with another one each time; two rounds before the first are not counted.
+
+def autocast(device: str, dtype: torch.dtype) -> torch.autocast:
+    """Mixed precision in `dtype`; nothing for fp32."""
+    return torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)
+
+
+def in_turns(candidates: dict[Name, Callable[[], object]], rounds: int, clock: Callable[[], float]) -> dict[Name, list[float]]:
+    """Seconds of each candidate in each round, all in this process."""
+    return take_turns({name: partial(seconds_of, run, clock) for name, run in candidates.items()}, rounds)
+
+
+def take_turns(measures: dict[Name, Callable[[], float]], rounds: int) -> dict[Name, list[float]]:
+    """What each measure, a run that returns its seconds, says in each round.
+
+    Every round asks each once, beginning with another one each time; two rounds before the first are not counted.
     """
-    seconds = {name: [] for name in candidates}
-    names = list(candidates)
+    seconds = {name: [] for name in measures}
+    names = list(measures)
     for number in range(rounds + 2):
         start = number % len(names)
         for name in names[start:] + names[:start]:
-            _wait()
-            began = clock()
-            candidates[name]()
-            _wait()
-            if number >= 2:
-                seconds[name].append(clock() - began)
+            taken = measures[name]()
+            seconds[name] += [taken] if number >= 2 else []
     return seconds
 
 
+def seconds_of(run: Callable[[], object], clock: Callable[[], float]) -> float:
+    """Seconds of one run."""
+    _wait()
+    began = clock()
+    run()
+    _wait()
+    return clock() - began
+
+
 def _wait() -> None:
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():
         torch.cuda.synchronize()
 
 
-def peak_memory_mb(run: Callable[[], object]) -> float:
-    """Megabytes (10^6 bytes) of tensors that `run` makes and holds at once, above what there was before.
+def peak_memory_mb(run: Callable[[], object], device: str) -> float:
+    """Megabytes (10^6 bytes) of tensors that `run` makes on `device` and holds at once, above what there was before.
 
     On a GPU torch's allocator tells; on a CPU the profiler's list of allocations is summed.
     """
     gc.collect()
-    if torch.cuda.is_available():
+    if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         run()

@@ -14,37 +14,59 @@ How near is the expert layer to the limit, a dense layer with the same arithmeti
 gains? How long until the first sound? The commands `minideeptalk bench experts`, `train`, `talk` and `codec` answer on your machine; this page
 shows what they answered on the one that is named with each table.
 
-All candidates of a table ran **in turns in one process**, so compare rows of one table, not of two. *× dense* is the time over that of the dense
-limit in the same run: 1 would be perfect. It depends on the processor, too: where products are quicker beside memory, all that a mixture of experts
-has to move and a dense layer has not weighs more. *Products alone* is the layer without that: its rows stand sorted before the clock starts, and nothing
-is summed. What it loses to the dense limit is the price of many small products instead of few large ones. In a shape, D is the width, E the experts, H
-the width of one expert, K the experts of a token and N the tokens. A product is as large as the rows that one expert gets, N times K over E, so the same
-experts cost less a token where N is larger. A bar is a claim that was set before it was measured.
+The candidates of one shape ran **in turns**, so compare rows of one shape, not of two tables. Shapes that differ in the number of experts alone took
+turns with each other too, and so did the two processes of a training step: one keeps freed memory, and one, *allocator as found*, leaves it to the
+system. *× dense* is the time over that of the dense limit in the same run: 1 would be perfect. It depends on the processor, too: where products are
+quicker beside memory, all that a mixture of experts has to move and a dense layer has not weighs more. *Products alone* is the layer without that: its
+rows stand sorted before the clock starts, and nothing is summed. What it loses to the dense limit is the price of many small products instead of few
+large ones, and of larger gradients: every expert's weights get one, not only as many as a token uses. *Plain autograd* is our layer with nothing written
+by hand, and *fused AdamW step alone* the optimizer's over the layer's weights, in tokens a second if every batch has as many as the shape. It is counted
+apart because it grows with the experts however the layer is computed. In a shape, D is the width, E the experts, H the width of one expert, K the experts
+of a token and N the tokens. A product is as large as the rows that one expert gets, N times K over E, so the same experts cost less a token where N is
+larger.
+
+Below each heading stands the clock. In talking it is that of the rows alone: the wait for the first sound and the real-time factors are always wall
+clock, because that is what a listener waits.
+
+A bar is a claim that was set before it was measured. The shapes with the most tokens came when the bars with fewer had missed on the Intel processor, so
+they are rows and no bars; a table from before this was decided counts them as bars.
+
+Each table names its date, and not all are of one age, so not every table has all rows. A table of layers without the row *plain autograd* is from
+before shapes that differ in their experts took turns. One of training without a bar of peak memory is from before its two processes took turns: there
+*allocator as found* ran first, and its ratio to ours also holds what the machine did in between. And the oldest, those of the AMD processor, are from
+before huge pages and normalisation by hand.
 
 {sections}
 
 ## What was tried and stays out
 
+What stands in no table was measured by hand, once, while it was tried; so it has words here and no numbers.
+
 - **Unsorting the results** before adding them up (the usual spelling) reads and writes every row twice more. One sum over bags, in fixed order, took its place.
-- **Plain indexing** for the gather is slower than `index_select`; with memory that the allocator has just given back, much slower. What is left of that
-  goes away when freed memory is kept (`keep_memory`), which the command line and the notebooks ask for and the library never does by itself.
-- **Pages of 4 KiB** make the processor look up two thousand addresses for a buffer of 8 MB. The same call asks torch for huge pages, before its first tensor.
-- **torch's RMS normalisation** is, on a CPU, some fifteen operations that each read and write everything. Its gradient by hand took their place.
-- **Rotation of positions and SwiGLU by hand** gain one to three percent of a step: too little for code that a reader has to understand.
-- **Writing both halves of a gradient where they belong**, instead of joining them, saves a copy, some three percent of the layer. `torch.compile` cannot
+- **Plain indexing** for the gather is slower than `index_select`; with memory that the allocator has just given back, much slower.
+- **The allocator as found** gives large buffers back to the system and fetches them anew. Keeping freed memory (`keep_memory`) is what the command line and
+  the notebooks ask for and the library never does by itself. What it gains depends on the machine: the tables of the Intel processor show a gain, those of
+  the AMD processor none.
+- **Small pages** make the processor look up an address for every few thousand bytes of a large buffer. `keep_memory` asks torch for huge pages, before its
+  first tensor.
+- **torch's RMS normalisation** is, on a CPU, a chain of small operations that each read and write everything. Its gradient by hand took their place.
+- **Rotation of positions and SwiGLU by hand** gained hardly more of a step than the noise: too little for code that a reader has to understand.
+- **Writing both halves of a gradient where they belong**, instead of joining them, saves a copy, which is little of the layer. `torch.compile` cannot
   follow, so there would be two spellings of one line.
 - **Keeping every row for the gradient** was quicker at few tokens and held more memory; gathering the rows again is cheaper at the sizes that matter here.
+- **Buffers with room ahead** for keys and values should beat transformers' cache, which copies all it had at every step. In the first tables of talking they
+  do not: *ours, transformers' cache* writes a short text quicker than *ours*. The newest table says whether that still holds.
 - **`torch.compile`** needs a compiler on the learner's machine and minutes of its own. It works (the grouped product is one operator to it, and a test holds
   that), but no recipe turns it on.
 - **Two threads for small steps** help on an idle machine and hurt on a busy one. So the loop measures both, again and again, and takes the quicker.
-- **Padding every expert to the busiest** makes each product one `bmm`, which two threads share better than many small products. With even loads it would be near
-  the limit. But real loads are uneven, padding is computed like all else, and one thread gains nothing. So it is the path of GPUs without a fused kernel.
+- **Padding every expert to the busiest** makes each product one `bmm`. But loads are uneven, and padding is computed like all else: in most shapes of the
+  tables that have this row it is slower than ours, with one thread as with two. So it is the path of GPUs without a fused kernel.
 - **A thread for each half of the experts** should share small products better than two threads in each product. Waking the threads and waiting for the
   slower one cost more than that saved.
 - **One expert after another, from its rows to its results**, keeps everything in the processor's cache. The many short calls cost what the cache saved.
-- **Weights stored the other way round** suit the products of the forward pass, which get some percent quicker. Turning them at each step costs what that
+- **Weights stored the other way round** suit the products of the forward pass, which get a little quicker. Turning them at each step costs what that
   gains, and storing them so would leave the layout that other libraries know.
-- **Half precision on a CPU** is several times slower than fp32 where the processor has no instructions for it, so it is never chosen there.
+- **Half precision on a CPU** is much slower than fp32 where the processor has no instructions for it, so it is never chosen there.
 """
 TITLES = {"experts": "The expert layer", "train": "A whole training step", "talk": "Talking", "codec": "The codec"}
 
@@ -59,22 +81,28 @@ def speed_page(folder: Path = ROOT / "book" / "records") -> str:
 
 def _section(record: dict) -> str:
     """One record: where it ran, its bars, its rows, its times in parts."""
-    device = record["device"]["cpu"].replace("(R)", "")
-    machine = f"{device}, {_counted(record['threads'], 'thread')}, torch {record['versions']['torch']}, {record['date'][:10]}"
+    device = record["device"]["name"].replace("(R)", "")
+    machine = ", ".join([device, _counted(record["threads"], "thread"), f"torch {record['versions']['torch']}", record["date"][:10], *_circumstances(record)])
     parts = [f"### `{record['size']}`, {_counted(record['threads'], 'thread')}, {device}\n\n*{machine}. {record['clock']}.*"]
     if record["bars"]:
         parts.append(markdown_table(("claim", "wanted", "measured", "verdict"), [_bar_cells(bar) for bar in record["bars"]]))
     if record.get("latency_ms"):
         cells = [(part, f"{value['p50']:.1f}", f"{value['p90']:.1f}") for part, value in record["latency_ms"].items()]
-        parts.append(markdown_table(("part of the wait", "p50 ms", "p90 ms"), cells))
+        parts.append(markdown_table(("part of the wait", f"p50 of {record['rounds']}, ms", f"p90 of {record['rounds']}, ms"), cells))
     rate = "frames/s" if record["benchmark"] == "codec" else "tokens/s"
     parts.append(markdown_table(("shape", "candidate", rate, "× dense", "peak MB"), [_row_cells(row) for row in record["rows"]]))
     return "\n\n".join([*parts, *(f"*{note}.*" for note in record["notes"])])
 
 
+def _circumstances(record: dict) -> list[str]:
+    """Precision, and how busy the machine was, of a record that tells."""
+    load = record.get("load_average")
+    return [*([record["precision"]] if "precision" in record else []), *([] if load is None else [f"load {load:.2f} at the start"])]
+
+
 def _bar_cells(bar: dict) -> tuple[str, str, str, str]:
     wanted = f"at most {bar['at_most']:g}" if bar["at_most"] is not None else f"at least {bar['at_least']:g}"
-    return bar["claim"], wanted, f"{bar['measured']:.3g}", "met" if bar["met"] else "**missed**"
+    return bar["claim"], wanted, f"{bar['measured']:.4g}", "met" if bar["met"] else "**missed**"
 
 
 def _row_cells(row: dict) -> tuple[str, str, str, str, str]:

@@ -1,13 +1,16 @@
 """A benchmark compares what is equal, counts what it says, and leaves a record that explains itself."""
 
 import json
+import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import DynamicCache
 
-from minideeptalk.benchmarks import bench, codec, experts, steps, table, talk, timing, train, validate, write
+from minideeptalk.benchmarks import bench, codec, experts, processes, record_path, steps, table, talk, timing, train, validate, write
 from minideeptalk.benchmarks.record import bar, benchmark_record, row, schema
 from minideeptalk.config import ModelSize
 from minideeptalk.errors import LearnerError
@@ -50,7 +53,7 @@ def test_peak_memory_is_what_stands_at_once():
         for _ in range(3):
             torch.ones(1_000_000)  # 4 MB, freed before the next
         return [torch.ones(1_000_000) for _ in range(2)]
-    assert timing.peak_memory_mb(run) == pytest.approx(8, abs=0.5)
+    assert timing.peak_memory_mb(run, "cpu") == pytest.approx(8, abs=0.5)
 
 
 # ---- what is compared is equal -------------------------------------------------------------------------------------------
@@ -82,7 +85,7 @@ def test_each_training_step_moves_its_model():
     text = torch.randint(train.WORDS, (2, 8))
     for name, model in ((train.OURS, train.our_model(SMALL)), (train.DENSE, train.dense_model(SMALL)), (train.THEIRS, train.their_model(SMALL))):
         before = [parameter.clone() for parameter in model.parameters()]
-        train._training_step(name, model, text)()
+        train.training_step(name, model, text)()
         assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters())), name
 
 
@@ -117,6 +120,7 @@ def test_talking_is_measured_in_one_row_and_in_two(monkeypatch, clock):
         parts = [part for part in talk.PARTS if part != "leading silence"]  # an untrained voice has none
         assert all(f"{name}: {part}" in result["latency_ms"] for part in parts)
         assert len([entry for entry in result["bars"] if entry["claim"].startswith(name)]) == 4
+    assert sum("wall clock" in note or "fewer than 20" in note for note in result["notes"]) == 2
     benchmark_record("talk", "nano", 1, "cpu", "a clock", "kept", 3, result)
 
 
@@ -124,6 +128,49 @@ def test_chunks_of_sound_add_up_to_the_whole():
     small = talk.untrained_talker("nano").codec
     codes = torch.zeros(6, 7, dtype=torch.long)
     assert len(codec.decode_in_chunks(small, codes, 2)) == len(small.decode(codes))
+
+
+def test_a_training_step_in_half_precision_moves_the_model_too():
+    model, text = train.our_model(SMALL), torch.randint(train.WORDS, (2, 8))
+    before = model.layers[1].feed_forward.experts.down_proj.detach().clone()
+    train.training_step(train.OURS, model, text, torch.bfloat16)()
+    assert not torch.equal(before, model.layers[1].feed_forward.experts.down_proj)
+
+
+def test_a_gpu_gets_a_larger_batch_and_no_bars_of_speed(monkeypatch):
+    monkeypatch.setattr(train, "GPU_BATCH", 2)
+    result = train._bench_gpu([train.Setting("nano", 1, "cpu", torch.bfloat16)], 1, time.process_time)
+    assert [entry["shape"] for entry in result["rows"]] == ["1 rows of 64"] * 3 + ["2 rows of 64"] * 3 and not result["bars"]
+
+
+def test_the_record_of_a_gpu_does_not_overwrite_that_of_a_cpu():
+    record = a_record()
+    assert record_path("x", record).name == "bench-experts-nano-1.json"
+    assert record_path("x", record | {"device": {"kind": "cuda"}}).name == "bench-experts-nano-cuda.json"
+
+
+# ---- a second process ----------------------------------------------------------------------------------------------------
+
+
+def test_both_allocators_take_turns_and_every_ratio_is_of_one_loop(monkeypatch):
+    monkeypatch.setitem(train.BATCHES, "nano", (1, 2))
+    loops = []
+    monkeypatch.setattr(train, "take_turns", lambda measures, rounds: loops.append(list(measures)) or timing.take_turns(measures, rounds))
+    result = train.bench_train("nano", 1, time.process_time, "cpu", torch.float32)
+    here, found = "2 rows of 64", f"2 rows of 64, {train.FOUND}"
+    assert [{shape for _, shape in loop} for loop in loops] == [{"1 rows of 64"}, {here, found}] and len(result["rows"]) == 9
+    assert all(entry["milliseconds"] > 0 and entry["peak_memory_mb"] > 0 for entry in result["rows"])
+    assert len(result["bars"]) == 4 and result["bars"][-1]["claim"].startswith("peak MB of resident memory of a process")
+    assert 100 < result["bars"][-1]["measured"] <= 3000 and result["bars"][-1]["met"]
+
+
+def test_errors_of_a_second_process_reach_the_learner():
+    with processes.OtherProcess() as other:
+        assert other.ask(max, 2, 3) == 3
+        with pytest.raises(ZeroDivisionError):
+            other.ask(divmod, 1, 0)
+        with pytest.raises(LearnerError, match="close other programs"):
+            other.ask(os._exit, 1)
 
 
 # ---- records -------------------------------------------------------------------------------------------------------------
@@ -162,7 +209,7 @@ def test_the_schema_explains_every_measured_field():
 def test_the_records_of_the_book_keep_to_the_schema(path):
     record = json.loads(path.read_text())
     validate(record)
-    assert path.stem == f"bench-{record['benchmark']}-{record['size']}-{record['threads']}"
+    assert record_path(path.parent, record) == path
 
 
 @pytest.mark.parametrize("words", [("dance",), ("experts", "giant"), ("experts", "nano", 0), ("experts", "nano", 1, 0), ("codec", "nano", 1, 1, "runs/x")])
@@ -175,7 +222,7 @@ def test_all_measures_each_once_and_the_voice_of_a_run_in_talk_alone(monkeypatch
     from minideeptalk.cli import main
 
     asked = []
-    monkeypatch.setattr("minideeptalk.benchmarks.bench", lambda *words: asked.append(words) or a_record())
+    monkeypatch.setattr("minideeptalk.benchmarks.bench", lambda *words: asked.append(words) or a_record() | {"benchmark": words[0]})
     assert main(["bench", "all", "--size", "nano", "--run", "runs/x", "--out", str(tmp_path)]) == 0
     assert [(words[0], words[-1]) for words in asked] == [("train", None), ("experts", None), ("talk", "runs/x"), ("codec", None)]
     assert len(list(tmp_path.glob("bench-*-nano-1.json"))) == 4
@@ -189,13 +236,48 @@ def test_the_command_measures_prints_and_writes(monkeypatch, tmp_path, capsys):
     record = json.loads(capsys.readouterr().out)
     assert record == json.loads((tmp_path / "bench-experts-nano-1.json").read_text())
     assert [entry["ratio_to_dense"] for entry in record["rows"] if entry["name"] == experts.DENSE] == [1.0]
-    assert record["threads"] == 1 and len(record["rows"]) == 8 and {experts.PADDED, experts.UNMOVED} < {entry["name"] for entry in record["rows"]}
+    assert record["precision"].startswith("fp32") and (record["load_average"] is None or record["load_average"] >= 0)
+    assert record["threads"] == 1 and len(record["rows"]) == 10
+    assert {experts.PADDED, experts.UNMOVED, experts.PLAIN, experts.UPDATE} < {entry["name"] for entry in record["rows"]}
 
 
 def test_products_alone_are_the_products_of_the_layer():
     candidates = experts.make_candidates(experts.Shape(16, 4, 8, 2, 64), "cpu")
     for alone, whole in zip(candidates[experts.UNMOVED]()[2:], candidates[experts.OURS]()[2:], strict=True):  # gradients of both projections
         torch.testing.assert_close(alone, whole)
+
+
+def test_the_plain_spelling_computes_the_same_gradients():
+    candidates = experts.make_candidates(experts.Shape(16, 4, 8, 2, 64), "cpu")
+    for plain, ours in zip(candidates[experts.PLAIN](), candidates[experts.OURS](), strict=True):
+        torch.testing.assert_close(plain, ours, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_every_candidate_also_runs_in_the_mixed_precision_of_a_gpu(dtype):
+    shape = experts.Shape(16, 4, 8, 2, 64)
+    halves, wholes = experts.make_candidates(shape, "cpu", dtype), experts.make_candidates(shape, "cpu")
+    for name in halves.keys() - {experts.UPDATE}:
+        torch.testing.assert_close(halves[name]()[-1], wholes[name]()[-1], atol=0.1, rtol=0.1, msg=name)
+
+
+def test_few_and_many_experts_take_turns_and_the_bar_is_held_where_it_was_set(monkeypatch):
+    few, many, later = (experts.Shape(16, E, 8, 2, N) for E, N in ((4, 64), (64, 64), (64, 128)))
+    monkeypatch.setattr(experts, "BAR_TOKENS", 64)
+    monkeypatch.setitem(experts.SHAPES, "nano", (few, many, replace(few, N=128), later))
+    monkeypatch.setattr(experts, "peak_memory_mb", lambda *_: None)
+    together = []
+    monkeypatch.setattr(experts, "in_turns", lambda runs, *_: together.append({shape for shape, _ in runs}) or {
+        (shape, name): [1.0 + shape.E * (name == experts.UPDATE)] for shape, name in runs})
+    result = experts.bench_experts("nano", 1, None, "cpu", torch.float32)
+    assert together == [{few, many}, {replace(few, N=128), later}]
+    assert [entry["claim"] for entry in result["bars"]] == [f"cost with 64 experts over cost with 4, {many}"]
+    assert sum("the optimizer's step apart" in note and "13.0 times" in note for note in result["notes"]) == 2
+    assert sum(str(later) in note and "1.000, no bar" in note for note in result["notes"]) == 1
+
+
+def test_some_shape_of_mini_is_small_enough_for_every_candidate():
+    assert "transformers batched_mm" in experts.make_layers(experts.SHAPES["mini"][0], "cpu")[0]
 
 
 def test_the_help_says_that_records_go_into_a_folder(capsys):

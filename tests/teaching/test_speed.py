@@ -3,6 +3,7 @@
 import json
 
 from minideeptalk.benchmarks.record import bar, benchmark_record, row
+from minideeptalk.teaching.project import ROOT
 from minideeptalk.teaching.speed import speed_page
 
 
@@ -19,6 +20,26 @@ def test_every_row_and_bar_stands_on_the_page(tmp_path):
     assert "| near the limit | at most 1.3 | 1.25 | met |" in page
     assert "| growth | at most 1.15 | 1.2 | **missed** |" in page
     assert "2 threads" in page and "*evenly random choices.*" in page
+
+
+def test_a_bar_just_missed_does_not_look_met(tmp_path):
+    _write(tmp_path, "experts", rows=[row("ours", "D 8", 100, 0.5, 0.4, None)], bars=[bar("near the limit", 1.2508, at_most=1.25)])
+    assert "| at most 1.25 | 1.251 | **missed** |" in speed_page(tmp_path)
+
+
+def test_the_table_of_a_gpu_bears_its_name_and_the_line_below_tells_precision_and_load(tmp_path):
+    made = {"precision": "bf16 by autocast", "load_average": 0.4}
+    _write(tmp_path, "train", rows=[row("ours", "8 rows", 100, 0.5, 0.4, None)], **made)
+    path = tmp_path / "bench-train-mini-2.json"
+    record = json.loads(path.read_text())
+    record["device"] |= {"kind": "cuda", "name": "A Large GPU"}
+    path.write_text(json.dumps(record))
+    page = speed_page(tmp_path)
+    assert "2 threads, A Large GPU" in page and "bf16 by autocast, load 0.40 at the start" in page
+
+
+def test_the_records_of_the_book_show_whatever_their_age():
+    assert speed_page().count("\n### ") == len(list((ROOT / "book" / "records").rglob("bench-*.json")))
 
 
 def test_parts_of_a_wait_are_shown_and_what_was_not_measured_is_a_dash(tmp_path):
