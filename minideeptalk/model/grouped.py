@@ -165,23 +165,27 @@ class SortedExperts(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        """(N, D) -> the gradients of the first four arguments."""
+        """(N, D) -> the gradients of the first four arguments, None for what is frozen."""
+        hidden_learns, weights_learn, gate_up_learns, down_learns = ctx.needs_input_grad[:4]
+        to_hidden = to_gate_up_proj = None
         hidden, gate_up, opened, activated, share, token, inverse, ends, gate_up_proj, down_proj = ctx.saved_tensors
         gate, up = gate_up.chunk(2, dim=-1)
         wide = gradient.index_select(0, token)  # (R, D) gradient of the results
-        to_down = grouped_product(wide.t(), activated, ends, ctx.path)  # (E, D, H)
+        to_down_proj = grouped_product(wide.t(), activated, ends, ctx.path) if down_learns else None  # (E, D, H)
         to_activated = grouped_product(wide, down_proj, ends, ctx.path)  # (R, H), before the weight
         to_up = to_activated * opened
-        to_share = torch.linalg.vecdot(to_up, up)  # (R,)
+        to_weights = torch.linalg.vecdot(to_up, up)[inverse] if weights_learn else None  # (N, K)
         to_gate = torch.ops.aten.silu_backward(to_activated.mul_(share).mul_(up), gate)
         to_gate_up = torch.cat([to_gate, to_up.mul_(share)], dim=1)  # (R, 2H)
         del to_activated, to_up, to_gate
-        torch.index_select(hidden, 0, token, out=wide)  # now the rows that came in
-        to_gate_up_proj = grouped_product(to_gate_up.t(), wide, ends, ctx.path)  # (E, 2H, D)
+        if gate_up_learns:
+            torch.index_select(hidden, 0, token, out=wide)  # now the rows that came in
+            to_gate_up_proj = grouped_product(to_gate_up.t(), wide, ends, ctx.path)  # (E, 2H, D)
         del wide
-        to_rows = grouped_product(to_gate_up, gate_up_proj, ends, ctx.path)  # (R, D)
-        to_hidden = F.embedding_bag(inverse, to_rows, mode="sum")  # (N, D)
-        return to_hidden, to_share[inverse], to_gate_up_proj, to_down, None, None, None, None
+        if hidden_learns:
+            to_rows = grouped_product(to_gate_up, gate_up_proj, ends, ctx.path)  # (R, D)
+            to_hidden = F.embedding_bag(inverse, to_rows, mode="sum")  # (N, D)
+        return to_hidden, to_weights, to_gate_up_proj, to_down_proj, None, None, None, None
 
 
 def experts_sorted(hidden, indices, weights, gate_up_proj, down_proj, path: str = "grouped"):

@@ -9,7 +9,7 @@ from transformers.models.olmoe.configuration_olmoe import OlmoeConfig
 from transformers.models.olmoe.modeling_olmoe import OlmoeExperts
 from transformers.models.qwen2_moe.modeling_qwen2_moe import Qwen2MoeExperts
 
-from minideeptalk.model import Experts, choose_expert_path, experts_grouped, experts_loop
+from minideeptalk.model import Experts, choose_expert_path, experts_grouped, experts_loop, grouped
 from minideeptalk.model.grouped import FAST_PATHS, experts_padded, experts_segments, experts_single, grouped_product, sort_by_expert
 
 TOKENS, EXPERTS, CHOSEN, WIDTH, HIDDEN = 64, 8, 2, 16, 12
@@ -41,11 +41,11 @@ def every_expert_on_every_token(hidden, indices, weights, gate_up_proj, down_pro
     return torch.einsum("neh,edh,ne->nd", F.silu(gate) * up, down_proj, spread)
 
 
-def run(path, kind, dtype):
-    """The output, and the gradients of hidden, routing weights and both projections."""
+def run(path, kind, dtype, frozen=()):
+    """The output, and the gradients of hidden, routing weights and both projections; `frozen` are the numbers of those that have none."""
     indices, weights = routing(kind)
     hidden, gate_up_proj, down_proj = material()
-    leaves = [part.to(dtype).requires_grad_() for part in (hidden, weights, gate_up_proj, down_proj)]
+    leaves = [part.to(dtype).requires_grad_(number not in frozen) for number, part in enumerate((hidden, weights, gate_up_proj, down_proj))]
     output = path(leaves[0], indices, *leaves[1:])
     aim = torch.randn(output.shape, generator=torch.Generator().manual_seed(2)).to(dtype)
     (output * aim).sum().backward()
@@ -83,6 +83,22 @@ def test_an_expert_without_tokens_gets_a_gradient_of_exactly_zero(path):
     idle = [bool((part[4] == 0).all()) for part in (gate_up, down)]
     busy = [bool((part.flatten(1).abs().sum(1) > 0)[[0, 1, 2, 3, 5, 6, 7]].all()) for part in (gate_up, down)]
     assert idle == busy == [True, True]
+
+
+FAST = pytest.mark.parametrize("path", [experts_grouped, experts_segments, experts_padded])
+
+
+@FAST
+@pytest.mark.parametrize("frozen", [{2, 3}, {3}, {2}, {0, 1}, {0, 2, 3}], ids=lambda frozen: " and ".join(NAMES[1 + part] for part in frozen))
+def test_what_is_frozen_costs_no_product_and_the_other_gradients_stay(monkeypatch, path, frozen):
+    products = []
+    monkeypatch.setattr(grouped, "grouped_product", lambda *parts: products.append(parts) or grouped_product(*parts))
+    whole = run(path, "skewed", torch.float32)
+    in_all = len(products)
+    some = run(path, "skewed", torch.float32, frozen)
+    for number, (name, all_learn, some_learn) in enumerate(zip(NAMES, whole, some), start=-1):
+        assert some_learn is None if number in frozen else torch.equal(some_learn, all_learn), name
+    assert in_all == 6 and len(products) - in_all == 6 - len(frozen - {1})  # the routing weights need no product of their own
 
 
 @ALL_PATHS
