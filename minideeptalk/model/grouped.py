@@ -5,9 +5,9 @@ differ in how the many small matrix products are made:
 
 | path | product | where |
 | --- | --- | --- |
-| `grouped` | `F.grouped_mm`, one call for all experts | CPU; GPUs that have a fused kernel for it |
+| `grouped` | `F.grouped_mm`, one call for all experts | CPU; Hopper GPUs in bf16, which have a fused kernel for it |
 | `segments` | one `mm` for each expert | float64, and widths that `grouped_mm` refuses |
-| `padded` | `bmm` over experts padded to the longest | GPUs without the fused kernel, such as a T4 |
+| `padded` | `bmm` over experts padded to the longest | all other GPUs, such as a T4 |
 | `single` | the few chosen experts by themselves | one token, as in decoding |
 
 Axes: N tokens, E experts, K chosen experts, R = N * K sorted rows, D width, H hidden width of one expert.
@@ -46,9 +46,10 @@ def choose_expert_path(device: torch.device | str, dtype: torch.dtype, *, tokens
         return "segments", f"widths {widths} make rows that are no multiples of {ROW_BYTES} bytes, which grouped_mm refuses"
     if device.type == "cpu":
         return "grouped", "CPU: grouped_mm calls one product for each expert from C++"
-    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 9 and dtype == torch.bfloat16:
-        return "grouped", "bf16 on Hopper or newer: grouped_mm is one fused kernel"
-    return "padded", f"{dtype} on {device.type} has no fused grouped_mm: experts padded to equal length and one bmm"
+    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] == 9 and dtype == torch.bfloat16:
+        # newer ones not: on sm_100 experts without rows got a gradient (pytorch issue 172439), sm_120 has no fused kernel
+        return "grouped", "bf16 on Hopper: grouped_mm is one fused kernel"
+    return "padded", f"{dtype} on this {device.type}: no fused grouped_mm to rely on, so experts padded to equal length and one bmm"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from transformers.models.olmoe.configuration_olmoe import OlmoeConfig
 from transformers.models.olmoe.modeling_olmoe import OlmoeExperts
 from transformers.models.qwen2_moe.modeling_qwen2_moe import Qwen2MoeExperts
 
-from minideeptalk.model import Experts, choose_expert_path, experts_grouped, experts_loop, grouped
+from minideeptalk.model import Experts, choose_expert_path, experts_grouped, experts_loop
 from minideeptalk.model.grouped import FAST_PATHS, experts_padded, experts_segments, experts_single, grouped_product, sort_by_expert
 
 TOKENS, EXPERTS, CHOSEN, WIDTH, HIDDEN = 64, 8, 2, 16, 12
@@ -92,7 +92,7 @@ FAST = pytest.mark.parametrize("path", [experts_grouped, experts_segments, exper
 @pytest.mark.parametrize("frozen", [{2, 3}, {3}, {2}, {0, 1}, {0, 2, 3}], ids=lambda frozen: " and ".join(NAMES[1 + part] for part in frozen))
 def test_what_is_frozen_costs_no_product_and_the_other_gradients_stay(monkeypatch, path, frozen):
     products = []
-    monkeypatch.setattr(grouped, "grouped_product", lambda *parts: products.append(parts) or grouped_product(*parts))
+    monkeypatch.setattr("minideeptalk.model.grouped.grouped_product", lambda *parts: products.append(parts) or grouped_product(*parts))
     whole = run(path, "skewed", torch.float32)
     in_all = len(products)
     some = run(path, "skewed", torch.float32, frozen)
@@ -151,6 +151,8 @@ def test_mixed_precision_reaches_the_products_of_the_experts(monkeypatch):
     ("cpu", torch.float32, None, {"tokens": 1}, "grouped"),
     ("cuda", torch.bfloat16, (9, 0), {}, "grouped"),
     ("cuda", torch.bfloat16, (8, 0), {}, "padded"),
+    ("cuda", torch.bfloat16, (10, 0), {}, "padded"),
+    ("cuda", torch.bfloat16, (12, 0), {}, "padded"),
     ("cuda", torch.float32, (9, 0), {}, "padded"),
     ("cuda", torch.float16, (7, 5), {}, "padded"),
 ])
