@@ -23,6 +23,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 ROW_BYTES = 16  # `F.grouped_mm` wants rows that are multiples of this
+MOST_PADDING = 2  # padded rows for each real one: with more, memory and time go into rows that nobody wants
+FEW_ROWS = 4096  # up to here the padding is cheaper than one launch for each expert, however much it is (an estimate)
 
 
 def choose_expert_path(device: torch.device | str, dtype: torch.dtype, *, tokens: int = 0, widths: tuple[int, ...] = (),
@@ -65,6 +67,11 @@ class SortedChoices:
     ends: torch.Tensor
 
     @property
+    def counts(self) -> torch.Tensor:
+        """(E,) rows of each expert."""
+        return self.ends.diff(prepend=self.ends.new_zeros(1))
+
+    @property
     def token(self) -> torch.Tensor:
         """(R,) the token behind each sorted row."""
         return self.order // self.inverse.shape[1]
@@ -80,10 +87,9 @@ def sort_by_expert(indices: torch.Tensor, experts: int) -> SortedChoices:
     return SortedChoices(order, inverse.view(indices.shape), counts.cumsum(0, dtype=torch.int32))
 
 
-def pad_to_busiest(choices: SortedChoices) -> SortedChoices:
-    """The same with as many rows for every expert as the busiest has; `order` is R where nothing stands."""
-    counts = choices.ends.diff(prepend=choices.ends.new_zeros(1))  # (E,)
-    longest, rows = int(counts.max()), torch.arange(len(choices.order), device=counts.device)
+def pad_to_length(choices: SortedChoices, longest: int) -> SortedChoices:
+    """The same with `longest` rows for every expert; `order` is R where nothing stands."""
+    counts, rows = choices.counts, torch.arange(len(choices.order), device=choices.order.device)
     expert = torch.searchsorted(choices.ends, rows, right=True)  # (R,)
     slot = rows + (expert * longest - (choices.ends - counts)[expert])  # (R,)
     order = choices.order.new_full((len(counts) * longest,), len(rows)).index_copy_(0, slot, choices.order)
@@ -201,9 +207,15 @@ def experts_segments(hidden, indices, weights, gate_up_proj, down_proj):
 
 
 def experts_padded(hidden, indices, weights, gate_up_proj, down_proj):
-    """As `experts_sorted`, every expert's rows padded to those of the busiest, so that each product is one `bmm`; waits once for a GPU."""
-    choices = pad_to_busiest(sort_by_expert(indices, len(gate_up_proj)))
-    return SortedExperts.apply(hidden, weights, gate_up_proj, down_proj, choices.order, choices.inverse, choices.ends, "padded")
+    """As `experts_sorted`, every expert's rows padded to those of the busiest, so that each product is one `bmm`; waits once for a GPU.
+
+    Where one expert is far busier than the others, the padding would have no bound: then as `experts_segments`.
+    """
+    choices, path = sort_by_expert(indices, len(gate_up_proj)), "segments"
+    busiest = int(choices.counts.max())
+    if busiest * len(gate_up_proj) <= max(FEW_ROWS, MOST_PADDING * len(choices.order)):
+        choices, path = pad_to_length(choices, busiest), "padded"
+    return SortedExperts.apply(hidden, weights, gate_up_proj, down_proj, choices.order, choices.inverse, choices.ends, path)
 
 
 def experts_single(hidden, indices, weights, gate_up_proj, down_proj):

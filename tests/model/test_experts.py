@@ -101,6 +101,18 @@ def test_what_is_frozen_costs_no_product_and_the_other_gradients_stay(monkeypatc
     assert in_all == 6 and len(products) - in_all == 6 - len(frozen - {1})  # the routing weights need no product of their own
 
 
+@pytest.mark.parametrize("kind, few, path", [("even", 0, "padded"), ("two experts take all", 0, "segments"), ("two experts take all", 10_000, "padded")])
+def test_padding_is_bounded_where_few_experts_are_busy(monkeypatch, kind, few, path):
+    """With rows enough to matter, at most twice as many of them; all paths then still give the same."""
+    products = []
+    monkeypatch.setattr("minideeptalk.model.grouped.FEW_ROWS", few)
+    monkeypatch.setattr("minideeptalk.model.grouped.grouped_product", lambda *parts: products.append(parts) or grouped_product(*parts))
+    for name, padded, loop in zip(NAMES, run(experts_padded, kind, torch.float32), run(experts_loop, kind, torch.float32)):
+        torch.testing.assert_close(padded, loop, atol=1e-5, rtol=0, msg=name)
+    assert {taken for *_, taken in products} == {path}
+    assert few or len(products[0][0]) <= 2 * TOKENS * CHOSEN
+
+
 @ALL_PATHS
 def test_the_order_of_the_chosen_experts_does_not_matter(path):
     indices, weights = routing("skewed")
