@@ -1,6 +1,6 @@
 """Fast ways through the routed experts, and the one function that chooses among them.
 
-All begin alike: sort the choices by expert, so that the tokens of one expert stand together (`sort_by_expert`).  They
+All but the last begin alike: sort the choices by expert, so that the tokens of one expert stand together (`sort_by_expert`).  They
 differ in how the many small matrix products are made:
 
 | path | product | where |
@@ -8,7 +8,7 @@ differ in how the many small matrix products are made:
 | `grouped` | `F.grouped_mm`, one call for all experts | CPU; Hopper GPUs in bf16, which have a fused kernel for it |
 | `segments` | one `mm` for each expert | float64, and widths that `grouped_mm` refuses |
 | `padded` | `bmm` over experts padded to the longest | all other GPUs, such as a T4 |
-| `single` | the few chosen experts by themselves | one token, as in decoding |
+| `single` | the chosen experts of each token by themselves | a CPU that decodes one answer, in one row or two |
 
 Axes: N tokens, E experts, K chosen experts, R = N * K sorted rows, D width, H hidden width of one expert.
 """
@@ -23,6 +23,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 ROW_BYTES = 16  # `F.grouped_mm` wants rows that are multiples of this
+FEW_TOKENS = 2  # measured at every size of the dial: from the third token on, sorting is as cheap or cheaper at one of them
 MOST_PADDING = 2  # padded rows for each real one: with more, memory and time go into rows that nobody wants
 FEW_ROWS = 4096  # up to here the padding is cheaper than one launch for each expert, however much it is (an estimate)
 
@@ -40,8 +41,8 @@ def choose_expert_path(device: torch.device | str, dtype: torch.dtype, *, tokens
         name of a path and one sentence.
     """
     device = torch.device(device)
-    if tokens == 1 and not learning and device.type == "cpu":
-        return "single", "one token on a CPU: sorting would cost more than the products"
+    if 1 <= tokens <= FEW_TOKENS and not learning and device.type == "cpu":
+        return "single", "a token or two on a CPU: sorting would cost more than the products"
     if dtype == torch.float64:
         return "segments", "float64, which grouped_mm does not know: one product for each expert"
     if any(width * dtype.itemsize % ROW_BYTES for width in widths):
@@ -219,12 +220,15 @@ def experts_padded(hidden, indices, weights, gate_up_proj, down_proj):
 
 
 def experts_single(hidden, indices, weights, gate_up_proj, down_proj):
-    """The few experts of one token, one after another, without sorting."""
-    total = torch.zeros_like(hidden)
-    for expert, share in zip(indices[0].tolist(), weights[0]):
-        gate, up = F.linear(hidden, gate_up_proj[expert]).chunk(2, dim=-1)  # (1, H), (1, H)
-        total += F.linear(F.silu(gate) * up * share, down_proj[expert])
-    return total
+    """The experts of one token after another, without sorting."""
+    outputs = []
+    for token, experts, shares in zip(hidden.split(1), indices.tolist(), weights):
+        total = torch.zeros_like(token)  # (1, D)
+        for expert, share in zip(experts, shares):
+            gate, up = F.linear(token, gate_up_proj[expert]).chunk(2, dim=-1)  # (1, H), (1, H)
+            total += F.linear(F.silu(gate) * up * share, down_proj[expert])
+        outputs.append(total)
+    return torch.cat(outputs)  # (N, D)
 
 
 FAST_PATHS = {"grouped": experts_sorted, "segments": experts_segments, "padded": experts_padded, "single": experts_single}

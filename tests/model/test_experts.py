@@ -133,9 +133,8 @@ def test_both_ways_run_in_mixed_precision(path):
 @pytest.mark.parametrize("dtype, close", [(torch.bfloat16, 3e-2), (torch.float16, 4e-3)])
 @pytest.mark.parametrize("path", FAST_PATHS.values())
 def test_every_fast_path_runs_in_half_precision(path, dtype, close):
-    indices, weights = (part[:1] if path is experts_single else part for part in routing("skewed"))
+    indices, weights = routing("skewed")
     hidden, *projections = material()
-    hidden = hidden[:len(indices)]
     # 8 * 2 bytes: rows of 16 bytes, as grouped_mm wants them
     projections = [projections[0].unflatten(1, (2, HIDDEN))[:, :, :8].flatten(1, 2), projections[1][:, :, :8].contiguous()]
     rough = path(hidden.to(dtype), indices, weights.to(dtype), *(part.to(dtype) for part in projections))
@@ -160,6 +159,8 @@ def test_mixed_precision_reaches_the_products_of_the_experts(monkeypatch):
     ("cpu", torch.float64, None, {}, "segments"),
     ("cpu", torch.bfloat16, None, {"widths": (16, 12)}, "segments"),
     ("cpu", torch.float32, None, {"tokens": 1, "learning": False}, "single"),
+    ("cpu", torch.float32, None, {"tokens": 2, "learning": False}, "single"),
+    ("cpu", torch.float32, None, {"tokens": 3, "learning": False}, "grouped"),
     ("cpu", torch.float32, None, {"tokens": 1}, "grouped"),
     ("cuda", torch.bfloat16, (9, 0), {}, "grouped"),
     ("cuda", torch.bfloat16, (8, 0), {}, "padded"),
@@ -174,12 +175,15 @@ def test_the_path_is_chosen_with_a_reason(monkeypatch, device, dtype, capability
     assert chosen == path and chosen in FAST_PATHS and len(reason) > 10
 
 
-def test_one_token_alone_gives_what_it_gives_in_a_batch():
+@pytest.mark.parametrize("tokens", [1, 2, 3])
+def test_a_few_tokens_give_what_they_give_in_a_batch(tokens):
+    """Two is a talker's batch: one row speaks, one writes."""
     indices, weights = routing("even")
     hidden, *projections = material()
+    expected = experts_loop(hidden, indices, weights, *projections)[:tokens]
     with torch.no_grad():
-        alone = experts_grouped(hidden[:1], indices[:1], weights[:1], *projections)
-        torch.testing.assert_close(alone, experts_loop(hidden, indices, weights, *projections)[:1], atol=1e-5, rtol=0)
+        for path in (experts_grouped, experts_single):
+            torch.testing.assert_close(path(hidden[:tokens], indices[:tokens], weights[:tokens], *projections), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["even", "one expert empty"])
