@@ -10,9 +10,18 @@ from transformers.models.olmoe.modeling_olmoe import OlmoeExperts
 from transformers.models.qwen2_moe.modeling_qwen2_moe import Qwen2MoeExperts
 
 from minideeptalk.model import Experts, choose_expert_path, experts_grouped, experts_loop
-from minideeptalk.model.grouped import FAST_PATHS, experts_padded, experts_segments, experts_single, grouped_product, sort_by_expert
+from minideeptalk.model.grouped import (
+    FAST_PATHS,
+    experts_padded,
+    experts_segments,
+    experts_single,
+    experts_sorted,
+    grouped_product,
+    sort_by_expert,
+)
 
 TOKENS, EXPERTS, CHOSEN, WIDTH, HIDDEN = 64, 8, 2, 16, 12
+EVEN_HIDDEN = 8  # in half precision rows of 16 bytes, as grouped_mm wants them
 
 
 def routing(kind, seed=0):
@@ -27,10 +36,10 @@ def routing(kind, seed=0):
 KINDS = pytest.mark.parametrize("kind", ["even", "skewed", "one expert empty", "two experts take all"])
 
 
-def material(seed=1):
-    """hidden (N, D), gate_up_proj (E, 2H, D), down_proj (E, D, H)."""
-    generator = torch.Generator().manual_seed(seed)
-    shapes = (TOKENS, WIDTH), (EXPERTS, 2 * HIDDEN, WIDTH), (EXPERTS, WIDTH, HIDDEN)
+def material(narrow=HIDDEN):
+    """hidden (N, D), gate_up_proj (E, 2H, D), down_proj (E, D, H), with H = `narrow`."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = (TOKENS, WIDTH), (EXPERTS, 2 * narrow, WIDTH), (EXPERTS, WIDTH, narrow)
     return [torch.randn(shape, generator=generator) * shape[-1] ** -0.5 for shape in shapes]
 
 
@@ -41,10 +50,10 @@ def every_expert_on_every_token(hidden, indices, weights, gate_up_proj, down_pro
     return torch.einsum("neh,edh,ne->nd", F.silu(gate) * up, down_proj, spread)
 
 
-def run(path, kind, dtype, frozen=()):
+def run(path, kind, dtype, frozen=(), narrow=HIDDEN):
     """The output, and the gradients of hidden, routing weights and both projections; `frozen` are the numbers of those that have none."""
     indices, weights = routing(kind)
-    hidden, gate_up_proj, down_proj = material()
+    hidden, gate_up_proj, down_proj = material(narrow)
     leaves = [part.to(dtype).requires_grad_(number not in frozen) for number, part in enumerate((hidden, weights, gate_up_proj, down_proj))]
     output = path(leaves[0], indices, *leaves[1:])
     aim = torch.randn(output.shape, generator=torch.Generator().manual_seed(2)).to(dtype)
@@ -130,16 +139,30 @@ def test_both_ways_run_in_mixed_precision(path):
         assert (rough - exact).abs().max() < 0.05 * exact.abs().max(), name
 
 
-@pytest.mark.parametrize("dtype, close", [(torch.bfloat16, 3e-2), (torch.float16, 4e-3)])
+def off_by(rough, exact):
+    """The length of the error, of the length of what is right."""
+    return float((rough.double() - exact.double()).norm() / exact.double().norm())
+
+
+HALF = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+
+
+@HALF
 @pytest.mark.parametrize("path", FAST_PATHS.values())
-def test_every_fast_path_runs_in_half_precision(path, dtype, close):
+def test_every_fast_path_runs_in_half_precision(path, dtype):
     indices, weights = routing("skewed")
-    hidden, *projections = material()
-    # 8 * 2 bytes: rows of 16 bytes, as grouped_mm wants them
-    projections = [projections[0].unflatten(1, (2, HIDDEN))[:, :, :8].flatten(1, 2), projections[1][:, :, :8].contiguous()]
+    hidden, *projections = material(EVEN_HIDDEN)
     rough = path(hidden.to(dtype), indices, weights.to(dtype), *(part.to(dtype) for part in projections))
-    exact = experts_loop(hidden, indices, weights, *projections)
-    assert rough.dtype == dtype and (rough - exact).abs().max() < close * exact.abs().max()
+    assert rough.dtype == dtype and off_by(rough, experts_loop(hidden, indices, weights, *projections)) < 2 * torch.finfo(dtype).eps
+
+
+@HALF
+@pytest.mark.parametrize("kind", ["skewed", "one expert empty"])
+@pytest.mark.parametrize("path", [experts_sorted, experts_segments, experts_padded])
+def test_gradients_in_half_precision_are_off_by_its_rounding_alone(path, kind, dtype):
+    exact = run(every_expert_on_every_token, kind, torch.float64, narrow=EVEN_HIDDEN)
+    for name, rough, right in zip(NAMES, run(path, kind, dtype, narrow=EVEN_HIDDEN), exact):
+        assert rough.dtype == dtype and off_by(rough, right) < 2 * torch.finfo(dtype).eps, name
 
 
 def test_mixed_precision_reaches_the_products_of_the_experts(monkeypatch):
@@ -203,12 +226,16 @@ def test_the_operator_for_torch_compile_keeps_its_promises(path):
         torch.library.opcheck(operator, (left, right, choices.ends, path == "segments"), test_utils=("test_schema", "test_faketensor"))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_torch_compile_takes_the_layer_in_one_graph(dtype):
+@pytest.mark.parametrize("frozen", [(), (2, 3)], ids=["all learn", "frozen experts"])
+@pytest.mark.parametrize("dtype, path", [(torch.float32, "grouped"), (torch.bfloat16, "grouped"), (torch.float64, "segments")])
+def test_torch_compile_takes_the_layer_in_one_graph(dtype, path, frozen):
     torch.compiler.reset()
     compiled = torch.compile(experts_grouped, fullgraph=True, backend="aot_eager")
-    for name, fast, plain in zip(NAMES, run(compiled, "skewed", dtype), run(experts_loop, "skewed", dtype)):
-        torch.testing.assert_close(fast, plain, atol=1e-5, rtol=0, msg=name)
+    fast, plain = (run(layer, "skewed", dtype, frozen, narrow=EVEN_HIDDEN) for layer in (compiled, FAST_PATHS[path]))
+    for name, one, other in zip(NAMES, fast, plain, strict=True):
+        assert one is other is None or off_by(one, other) < torch.finfo(dtype).eps, name
+    chosen, _ = choose_expert_path("cpu", dtype, widths=(WIDTH, EVEN_HIDDEN))
+    assert chosen == path
 
 
 # ---- beside transformers -------------------------------------------------------------------------------------------------
