@@ -18,13 +18,11 @@ from torch.nn import functional as F
 from minideeptalk.config import SizeConfig
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.tasks import IGNORE, Batch
-from minideeptalk.training.loop import choose_precision
 from minideeptalk.training.losses import LossParts, audio_loss, steps_with_target, text_loss
 from minideeptalk.training.stages import AUDIO_SIDE, Stage
 
 BETA = 0.1
 ANCHOR = 1.0
-HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def preference_stage(size: SizeConfig) -> Stage:
@@ -74,11 +72,8 @@ class PreferenceLoss:
         inputs = {**batch.model_inputs(), "real": batch.mask}
         output = model(**inputs)
         self.reference.to(output.hidden.device)
-        precision = HALF.get(choose_precision()[0])  # the model that learns is wrapped in it by the training loop
         with torch.no_grad():
-            with torch.autocast(output.hidden.device.type, dtype=precision, enabled=precision is not None):
-                hidden = self.reference(**inputs).hidden.float()
-            reference = stream_scores(self.reference, hidden, batch.code_target)
+            reference = stream_scores(self.reference, self.reference(**inputs).hidden, batch.code_target)
         scores = stream_scores(model, output.hidden, batch.code_target)  # (2 P, Q)
         audio, margins = preference_losses(scores, reference, self.beta)
         pairs = len(batch.text) // 2
