@@ -1,14 +1,14 @@
 """Fast ways through the routed experts, and the one function that chooses among them.
 
-All begin alike: sort the choices by expert, so that the tokens of one expert stand together (`sort_by_expert`).  They
+All but the last begin alike: sort the choices by expert, so that the tokens of one expert stand together (`sort_by_expert`).  They
 differ in how the many small matrix products are made:
 
 | path | product | where |
 | --- | --- | --- |
-| `grouped` | `F.grouped_mm`, one call for all experts | CPU; GPUs that have a fused kernel for it |
+| `grouped` | `F.grouped_mm`, one call for all experts | CPU; Hopper GPUs in bf16, which have a fused kernel for it |
 | `segments` | one `mm` for each expert | float64, and widths that `grouped_mm` refuses |
-| `padded` | `bmm` over experts padded to the longest | GPUs without the fused kernel, such as a T4 |
-| `single` | the few chosen experts by themselves | one token, as in decoding |
+| `padded` | `bmm` over experts padded to the longest | all other GPUs, such as a T4 |
+| `single` | the chosen experts of each token by themselves | a CPU that decodes one answer, in one row or two |
 
 Axes: N tokens, E experts, K chosen experts, R = N * K sorted rows, D width, H hidden width of one expert.
 """
@@ -23,6 +23,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 ROW_BYTES = 16  # `F.grouped_mm` wants rows that are multiples of this
+FEW_TOKENS = 2  # measured at every size of the dial: from the third token on, sorting is as cheap or cheaper at one of them
+MOST_PADDING = 2  # padded rows for each real one: with more, memory and time go into rows that nobody wants
+FEW_ROWS = 4096  # up to here the padding is cheaper than one launch for each expert, however much it is (an estimate)
 
 
 def choose_expert_path(device: torch.device | str, dtype: torch.dtype, *, tokens: int = 0, widths: tuple[int, ...] = (),
@@ -38,17 +41,18 @@ def choose_expert_path(device: torch.device | str, dtype: torch.dtype, *, tokens
         name of a path and one sentence.
     """
     device = torch.device(device)
-    if tokens == 1 and not learning and device.type == "cpu":
-        return "single", "one token on a CPU: sorting would cost more than the products"
+    if 1 <= tokens <= FEW_TOKENS and not learning and device.type == "cpu":
+        return "single", "a token or two on a CPU: sorting would cost more than the products"
     if dtype == torch.float64:
         return "segments", "float64, which grouped_mm does not know: one product for each expert"
     if any(width * dtype.itemsize % ROW_BYTES for width in widths):
         return "segments", f"widths {widths} make rows that are no multiples of {ROW_BYTES} bytes, which grouped_mm refuses"
     if device.type == "cpu":
         return "grouped", "CPU: grouped_mm calls one product for each expert from C++"
-    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 9 and dtype == torch.bfloat16:
-        return "grouped", "bf16 on Hopper or newer: grouped_mm is one fused kernel"
-    return "padded", f"{dtype} on {device.type} has no fused grouped_mm: experts padded to equal length and one bmm"
+    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] == 9 and dtype == torch.bfloat16:
+        # newer ones not: on sm_100 experts without rows got a gradient (pytorch issue 172439), sm_120 has no fused kernel
+        return "grouped", "bf16 on Hopper: grouped_mm is one fused kernel"
+    return "padded", f"{dtype} on this {device.type}: no fused grouped_mm to rely on, so experts padded to equal length and one bmm"
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,11 @@ class SortedChoices:
     order: torch.Tensor
     inverse: torch.Tensor
     ends: torch.Tensor
+
+    @property
+    def counts(self) -> torch.Tensor:
+        """(E,) rows of each expert."""
+        return self.ends.diff(prepend=self.ends.new_zeros(1))
 
     @property
     def token(self) -> torch.Tensor:
@@ -79,10 +88,9 @@ def sort_by_expert(indices: torch.Tensor, experts: int) -> SortedChoices:
     return SortedChoices(order, inverse.view(indices.shape), counts.cumsum(0, dtype=torch.int32))
 
 
-def pad_to_busiest(choices: SortedChoices) -> SortedChoices:
-    """The same with as many rows for every expert as the busiest has; `order` is R where nothing stands."""
-    counts = choices.ends.diff(prepend=choices.ends.new_zeros(1))  # (E,)
-    longest, rows = int(counts.max()), torch.arange(len(choices.order), device=counts.device)
+def pad_to_length(choices: SortedChoices, longest: int) -> SortedChoices:
+    """The same with `longest` rows for every expert; `order` is R where nothing stands."""
+    counts, rows = choices.counts, torch.arange(len(choices.order), device=choices.order.device)
     expert = torch.searchsorted(choices.ends, rows, right=True)  # (R,)
     slot = rows + (expert * longest - (choices.ends - counts)[expert])  # (R,)
     order = choices.order.new_full((len(counts) * longest,), len(rows)).index_copy_(0, slot, choices.order)
@@ -165,23 +173,27 @@ class SortedExperts(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        """(N, D) -> the gradients of the first four arguments."""
+        """(N, D) -> the gradients of the first four arguments, None for what is frozen."""
+        hidden_learns, weights_learn, gate_up_learns, down_learns = ctx.needs_input_grad[:4]
+        to_hidden = to_gate_up_proj = None
         hidden, gate_up, opened, activated, share, token, inverse, ends, gate_up_proj, down_proj = ctx.saved_tensors
         gate, up = gate_up.chunk(2, dim=-1)
         wide = gradient.index_select(0, token)  # (R, D) gradient of the results
-        to_down = grouped_product(wide.t(), activated, ends, ctx.path)  # (E, D, H)
+        to_down_proj = grouped_product(wide.t(), activated, ends, ctx.path) if down_learns else None  # (E, D, H)
         to_activated = grouped_product(wide, down_proj, ends, ctx.path)  # (R, H), before the weight
         to_up = to_activated * opened
-        to_share = torch.linalg.vecdot(to_up, up)  # (R,)
+        to_weights = torch.linalg.vecdot(to_up, up)[inverse] if weights_learn else None  # (N, K)
         to_gate = torch.ops.aten.silu_backward(to_activated.mul_(share).mul_(up), gate)
         to_gate_up = torch.cat([to_gate, to_up.mul_(share)], dim=1)  # (R, 2H)
         del to_activated, to_up, to_gate
-        torch.index_select(hidden, 0, token, out=wide)  # now the rows that came in
-        to_gate_up_proj = grouped_product(to_gate_up.t(), wide, ends, ctx.path)  # (E, 2H, D)
+        if gate_up_learns:
+            torch.index_select(hidden, 0, token, out=wide)  # now the rows that came in
+            to_gate_up_proj = grouped_product(to_gate_up.t(), wide, ends, ctx.path)  # (E, 2H, D)
         del wide
-        to_rows = grouped_product(to_gate_up, gate_up_proj, ends, ctx.path)  # (R, D)
-        to_hidden = F.embedding_bag(inverse, to_rows, mode="sum")  # (N, D)
-        return to_hidden, to_share[inverse], to_gate_up_proj, to_down, None, None, None, None
+        if hidden_learns:
+            to_rows = grouped_product(to_gate_up, gate_up_proj, ends, ctx.path)  # (R, D)
+            to_hidden = F.embedding_bag(inverse, to_rows, mode="sum")  # (N, D)
+        return to_hidden, to_weights, to_gate_up_proj, to_down_proj, None, None, None, None
 
 
 def experts_sorted(hidden, indices, weights, gate_up_proj, down_proj, path: str = "grouped"):
@@ -196,18 +208,27 @@ def experts_segments(hidden, indices, weights, gate_up_proj, down_proj):
 
 
 def experts_padded(hidden, indices, weights, gate_up_proj, down_proj):
-    """As `experts_sorted`, every expert's rows padded to those of the busiest, so that each product is one `bmm`; waits once for a GPU."""
-    choices = pad_to_busiest(sort_by_expert(indices, len(gate_up_proj)))
-    return SortedExperts.apply(hidden, weights, gate_up_proj, down_proj, choices.order, choices.inverse, choices.ends, "padded")
+    """As `experts_sorted`, every expert's rows padded to those of the busiest, so that each product is one `bmm`; waits once for a GPU.
+
+    Where one expert is far busier than the others, the padding would have no bound: then as `experts_segments`.
+    """
+    choices, path = sort_by_expert(indices, len(gate_up_proj)), "segments"
+    busiest = int(choices.counts.max())
+    if busiest * len(gate_up_proj) <= max(FEW_ROWS, MOST_PADDING * len(choices.order)):
+        choices, path = pad_to_length(choices, busiest), "padded"
+    return SortedExperts.apply(hidden, weights, gate_up_proj, down_proj, choices.order, choices.inverse, choices.ends, path)
 
 
 def experts_single(hidden, indices, weights, gate_up_proj, down_proj):
-    """The few experts of one token, one after another, without sorting."""
-    total = torch.zeros_like(hidden)
-    for expert, share in zip(indices[0].tolist(), weights[0]):
-        gate, up = F.linear(hidden, gate_up_proj[expert]).chunk(2, dim=-1)  # (1, H), (1, H)
-        total += F.linear(F.silu(gate) * up * share, down_proj[expert])
-    return total
+    """The experts of one token after another, without sorting."""
+    outputs = []
+    for token, experts, shares in zip(hidden.split(1), indices.tolist(), weights):
+        total = torch.zeros_like(token)  # (1, D)
+        for expert, share in zip(experts, shares):
+            gate, up = F.linear(token, gate_up_proj[expert]).chunk(2, dim=-1)  # (1, H), (1, H)
+            total += F.linear(F.silu(gate) * up * share, down_proj[expert])
+        outputs.append(total)
+    return torch.cat(outputs)  # (N, D)
 
 
 FAST_PATHS = {"grouped": experts_sorted, "segments": experts_segments, "padded": experts_padded, "single": experts_single}

@@ -29,7 +29,7 @@ class NormalisedByHand(torch.autograd.Function):
         """(..., D) -> the gradients of the first two arguments."""
         normalised, weight, scale = ctx.saved_tensors
         product = gradient * normalised
-        to_weight = product.flatten(0, -2).sum(dim=0) if ctx.needs_input_grad[1] else None  # (D,)
+        to_weight = product.reshape(-1, len(weight)).sum(dim=0) if ctx.needs_input_grad[1] else None  # (D,)
         along = (product @ weight)[..., None].div_(len(weight))  # (..., 1)
         to_hidden = (gradient * weight).addcmul_(normalised, along, value=-1).mul_(scale)
         return to_hidden, to_weight, None

@@ -18,13 +18,12 @@ from torch.nn import functional as F
 from minideeptalk.config import SizeConfig
 from minideeptalk.model import DeepTalkModel
 from minideeptalk.tasks import IGNORE, Batch
-from minideeptalk.training.loop import choose_precision
 from minideeptalk.training.losses import LossParts, audio_loss, steps_with_target, text_loss
 from minideeptalk.training.stages import AUDIO_SIDE, Stage
 
 BETA = 0.1
 ANCHOR = 1.0
-HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+CURVES = ("preference_accuracy", "preference_margin", "preference_chosen", "preference_rejected")
 
 
 def preference_stage(size: SizeConfig) -> Stage:
@@ -74,11 +73,8 @@ class PreferenceLoss:
         inputs = {**batch.model_inputs(), "real": batch.mask}
         output = model(**inputs)
         self.reference.to(output.hidden.device)
-        precision = HALF.get(choose_precision()[0])  # the model that learns is wrapped in it by the training loop
         with torch.no_grad():
-            with torch.autocast(output.hidden.device.type, dtype=precision, enabled=precision is not None):
-                hidden = self.reference(**inputs).hidden.float()
-            reference = stream_scores(self.reference, hidden, batch.code_target)
+            reference = stream_scores(self.reference, self.reference(**inputs).hidden, batch.code_target)
         scores = stream_scores(model, output.hidden, batch.code_target)  # (2 P, Q)
         audio, margins = preference_losses(scores, reference, self.beta)
         pairs = len(batch.text) // 2
@@ -89,6 +85,5 @@ class PreferenceLoss:
             total = total + self.anchor * audio_loss(model, output.hidden[:pairs], batch.code_target[:pairs]).mean()
         preferred = margins.detach().sum(dim=1)  # (P,)
         chosen, rejected = (scores.detach() - reference).sum(dim=1).chunk(2)  # (P,) nats gained since the reference
-        return LossParts(total, text, audio, spread, {
-            "preference_accuracy": float((preferred > 0).float().mean()), "preference_margin": float(preferred.mean()),
-            "preference_chosen": float(chosen.mean()), "preference_rejected": float(rejected.mean())})
+        seen = torch.stack([(preferred > 0).float().mean(), preferred.mean(), chosen.mean(), rejected.mean()]).tolist()  # waits once for a GPU
+        return LossParts(total, text, audio, spread, dict(zip(CURVES, seen)))

@@ -110,7 +110,8 @@ def _run_updates(model, stage, draw_batch, trained, seed, progress_folder, evalu
         wrapped.train()
         with threads.step(step) if threads else nullcontext():
             batch = next(batches)
-            parts = loss(wrapped, rows_of(batch, rank, processes).to(accelerator.device), stage.text_weight, stage.balance)
+            with accelerator.autocast():  # its own reaches no further than `forward`, and the heads stand outside
+                parts = loss(wrapped, rows_of(batch, rank, processes).to(accelerator.device), stage.text_weight, stage.balance)
             accelerator.backward(parts.total)
             average_gradients(trained)
             accelerator.clip_grad_norm_(trained, stage.clip)

@@ -32,7 +32,7 @@ from minideeptalk.training.parts import Parts
 from minideeptalk.training.preparation import SPLITS, Tools, encode_split, prepare_tools, synthesise
 from minideeptalk.training.profile import Profile, profile_loads
 from minideeptalk.training.stages import Stage, pretrain_stage
-from minideeptalk.training.threads import QuickestThreads
+from minideeptalk.training.threads import quickest_threads
 from minideeptalk.world import Tokenizer
 
 TOOL_FOLDERS = ("codec", "ear", "judge", "style_judge")
@@ -221,7 +221,7 @@ class Recipe:
             model, stage, lambda step: sampler.batch(stage.tasks, stage.batch, f"{self.seed}-{stage.code}-{step}"),
             seed=self.seed, selection=allowed, progress_folder=self.folder / "progress" / stage.name,
             show_progress=self.progress, loss=self._loss(stage),
-            threads=QuickestThreads(tuple(sorted({1, 2, self.cores}))) if self.cores > 1 else None))
+            threads=quickest_threads(self.cores)))
         self.parts.seconds[name] = result["seconds"]  # of all sittings
         self.parts.curves += result["curves"]
         self.parts.budget[stage.code] = {key: result[key] for key in ("updates", "tokens", "speech_tokens", "trainable")}

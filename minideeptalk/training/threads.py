@@ -12,6 +12,13 @@ from contextlib import contextmanager
 import torch
 
 
+def quickest_threads(cores: int) -> QuickestThreads | None:
+    """The choice among 1, 2 and all cores; None with one core, and on a GPU, which still works when a step's clock is stopped."""
+    if cores == 1 or torch.cuda.is_available():
+        return None
+    return QuickestThreads(tuple(sorted({1, 2, cores})))
+
+
 class QuickestThreads:
     """Tries each number of threads for a few steps, keeps the quickest for a while, and tries again.
 

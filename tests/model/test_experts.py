@@ -10,9 +10,18 @@ from transformers.models.olmoe.modeling_olmoe import OlmoeExperts
 from transformers.models.qwen2_moe.modeling_qwen2_moe import Qwen2MoeExperts
 
 from minideeptalk.model import Experts, choose_expert_path, experts_grouped, experts_loop
-from minideeptalk.model.grouped import FAST_PATHS, experts_padded, experts_segments, experts_single, grouped_product, sort_by_expert
+from minideeptalk.model.grouped import (
+    FAST_PATHS,
+    experts_padded,
+    experts_segments,
+    experts_single,
+    experts_sorted,
+    grouped_product,
+    sort_by_expert,
+)
 
 TOKENS, EXPERTS, CHOSEN, WIDTH, HIDDEN = 64, 8, 2, 16, 12
+EVEN_HIDDEN = 8  # in half precision rows of 16 bytes, as grouped_mm wants them
 
 
 def routing(kind, seed=0):
@@ -27,10 +36,10 @@ def routing(kind, seed=0):
 KINDS = pytest.mark.parametrize("kind", ["even", "skewed", "one expert empty", "two experts take all"])
 
 
-def material(seed=1):
-    """hidden (N, D), gate_up_proj (E, 2H, D), down_proj (E, D, H)."""
-    generator = torch.Generator().manual_seed(seed)
-    shapes = (TOKENS, WIDTH), (EXPERTS, 2 * HIDDEN, WIDTH), (EXPERTS, WIDTH, HIDDEN)
+def material(narrow=HIDDEN):
+    """hidden (N, D), gate_up_proj (E, 2H, D), down_proj (E, D, H), with H = `narrow`."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = (TOKENS, WIDTH), (EXPERTS, 2 * narrow, WIDTH), (EXPERTS, WIDTH, narrow)
     return [torch.randn(shape, generator=generator) * shape[-1] ** -0.5 for shape in shapes]
 
 
@@ -41,11 +50,11 @@ def every_expert_on_every_token(hidden, indices, weights, gate_up_proj, down_pro
     return torch.einsum("neh,edh,ne->nd", F.silu(gate) * up, down_proj, spread)
 
 
-def run(path, kind, dtype):
-    """The output, and the gradients of hidden, routing weights and both projections."""
+def run(path, kind, dtype, frozen=(), narrow=HIDDEN):
+    """The output, and the gradients of hidden, routing weights and both projections; `frozen` are the numbers of those that have none."""
     indices, weights = routing(kind)
-    hidden, gate_up_proj, down_proj = material()
-    leaves = [part.to(dtype).requires_grad_() for part in (hidden, weights, gate_up_proj, down_proj)]
+    hidden, gate_up_proj, down_proj = material(narrow)
+    leaves = [part.to(dtype).requires_grad_(number not in frozen) for number, part in enumerate((hidden, weights, gate_up_proj, down_proj))]
     output = path(leaves[0], indices, *leaves[1:])
     aim = torch.randn(output.shape, generator=torch.Generator().manual_seed(2)).to(dtype)
     (output * aim).sum().backward()
@@ -85,6 +94,34 @@ def test_an_expert_without_tokens_gets_a_gradient_of_exactly_zero(path):
     assert idle == busy == [True, True]
 
 
+FAST = pytest.mark.parametrize("path", [experts_grouped, experts_segments, experts_padded])
+
+
+@FAST
+@pytest.mark.parametrize("frozen", [{2, 3}, {3}, {2}, {0, 1}, {0, 2, 3}], ids=lambda frozen: " and ".join(NAMES[1 + part] for part in frozen))
+def test_what_is_frozen_costs_no_product_and_the_other_gradients_stay(monkeypatch, path, frozen):
+    products = []
+    monkeypatch.setattr("minideeptalk.model.grouped.grouped_product", lambda *parts: products.append(parts) or grouped_product(*parts))
+    whole = run(path, "skewed", torch.float32)
+    in_all = len(products)
+    some = run(path, "skewed", torch.float32, frozen)
+    for number, (name, all_learn, some_learn) in enumerate(zip(NAMES, whole, some), start=-1):
+        assert some_learn is None if number in frozen else torch.equal(some_learn, all_learn), name
+    assert in_all == 6 and len(products) - in_all == 6 - len(frozen - {1})  # the routing weights need no product of their own
+
+
+@pytest.mark.parametrize("kind, few, path", [("even", 0, "padded"), ("two experts take all", 0, "segments"), ("two experts take all", 10_000, "padded")])
+def test_padding_is_bounded_where_few_experts_are_busy(monkeypatch, kind, few, path):
+    """With rows enough to matter, at most twice as many of them; all paths then still give the same."""
+    products = []
+    monkeypatch.setattr("minideeptalk.model.grouped.FEW_ROWS", few)
+    monkeypatch.setattr("minideeptalk.model.grouped.grouped_product", lambda *parts: products.append(parts) or grouped_product(*parts))
+    for name, padded, loop in zip(NAMES, run(experts_padded, kind, torch.float32), run(experts_loop, kind, torch.float32)):
+        torch.testing.assert_close(padded, loop, atol=1e-5, rtol=0, msg=name)
+    assert {taken for *_, taken in products} == {path}
+    assert few or len(products[0][0]) <= 2 * TOKENS * CHOSEN
+
+
 @ALL_PATHS
 def test_the_order_of_the_chosen_experts_does_not_matter(path):
     indices, weights = routing("skewed")
@@ -102,17 +139,30 @@ def test_both_ways_run_in_mixed_precision(path):
         assert (rough - exact).abs().max() < 0.05 * exact.abs().max(), name
 
 
-@pytest.mark.parametrize("dtype, close", [(torch.bfloat16, 3e-2), (torch.float16, 4e-3)])
+def off_by(rough, exact):
+    """The length of the error, of the length of what is right."""
+    return float((rough.double() - exact.double()).norm() / exact.double().norm())
+
+
+HALF = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+
+
+@HALF
 @pytest.mark.parametrize("path", FAST_PATHS.values())
-def test_every_fast_path_runs_in_half_precision(path, dtype, close):
-    indices, weights = (part[:1] if path is experts_single else part for part in routing("skewed"))
-    hidden, *projections = material()
-    hidden = hidden[:len(indices)]
-    # 8 * 2 bytes: rows of 16 bytes, as grouped_mm wants them
-    projections = [projections[0].unflatten(1, (2, HIDDEN))[:, :, :8].flatten(1, 2), projections[1][:, :, :8].contiguous()]
+def test_every_fast_path_runs_in_half_precision(path, dtype):
+    indices, weights = routing("skewed")
+    hidden, *projections = material(EVEN_HIDDEN)
     rough = path(hidden.to(dtype), indices, weights.to(dtype), *(part.to(dtype) for part in projections))
-    exact = experts_loop(hidden, indices, weights, *projections)
-    assert rough.dtype == dtype and (rough - exact).abs().max() < close * exact.abs().max()
+    assert rough.dtype == dtype and off_by(rough, experts_loop(hidden, indices, weights, *projections)) < 2 * torch.finfo(dtype).eps
+
+
+@HALF
+@pytest.mark.parametrize("kind", ["skewed", "one expert empty"])
+@pytest.mark.parametrize("path", [experts_sorted, experts_segments, experts_padded])
+def test_gradients_in_half_precision_are_off_by_its_rounding_alone(path, kind, dtype):
+    exact = run(every_expert_on_every_token, kind, torch.float64, narrow=EVEN_HIDDEN)
+    for name, rough, right in zip(NAMES, run(path, kind, dtype, narrow=EVEN_HIDDEN), exact):
+        assert rough.dtype == dtype and off_by(rough, right) < 2 * torch.finfo(dtype).eps, name
 
 
 def test_mixed_precision_reaches_the_products_of_the_experts(monkeypatch):
@@ -132,9 +182,13 @@ def test_mixed_precision_reaches_the_products_of_the_experts(monkeypatch):
     ("cpu", torch.float64, None, {}, "segments"),
     ("cpu", torch.bfloat16, None, {"widths": (16, 12)}, "segments"),
     ("cpu", torch.float32, None, {"tokens": 1, "learning": False}, "single"),
+    ("cpu", torch.float32, None, {"tokens": 2, "learning": False}, "single"),
+    ("cpu", torch.float32, None, {"tokens": 3, "learning": False}, "grouped"),
     ("cpu", torch.float32, None, {"tokens": 1}, "grouped"),
     ("cuda", torch.bfloat16, (9, 0), {}, "grouped"),
     ("cuda", torch.bfloat16, (8, 0), {}, "padded"),
+    ("cuda", torch.bfloat16, (10, 0), {}, "padded"),
+    ("cuda", torch.bfloat16, (12, 0), {}, "padded"),
     ("cuda", torch.float32, (9, 0), {}, "padded"),
     ("cuda", torch.float16, (7, 5), {}, "padded"),
 ])
@@ -144,12 +198,15 @@ def test_the_path_is_chosen_with_a_reason(monkeypatch, device, dtype, capability
     assert chosen == path and chosen in FAST_PATHS and len(reason) > 10
 
 
-def test_one_token_alone_gives_what_it_gives_in_a_batch():
+@pytest.mark.parametrize("tokens", [1, 2, 3])
+def test_a_few_tokens_give_what_they_give_in_a_batch(tokens):
+    """Two is a talker's batch: one row speaks, one writes."""
     indices, weights = routing("even")
     hidden, *projections = material()
+    expected = experts_loop(hidden, indices, weights, *projections)[:tokens]
     with torch.no_grad():
-        alone = experts_grouped(hidden[:1], indices[:1], weights[:1], *projections)
-        torch.testing.assert_close(alone, experts_loop(hidden, indices, weights, *projections)[:1], atol=1e-5, rtol=0)
+        for path in (experts_grouped, experts_single):
+            torch.testing.assert_close(path(hidden[:tokens], indices[:tokens], weights[:tokens], *projections), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("kind", ["even", "one expert empty"])
@@ -169,12 +226,16 @@ def test_the_operator_for_torch_compile_keeps_its_promises(path):
         torch.library.opcheck(operator, (left, right, choices.ends, path == "segments"), test_utils=("test_schema", "test_faketensor"))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_torch_compile_takes_the_layer_in_one_graph(dtype):
+@pytest.mark.parametrize("frozen", [(), (2, 3)], ids=["all learn", "frozen experts"])
+@pytest.mark.parametrize("dtype, path", [(torch.float32, "grouped"), (torch.bfloat16, "grouped"), (torch.float64, "segments")])
+def test_torch_compile_takes_the_layer_in_one_graph(dtype, path, frozen):
     torch.compiler.reset()
     compiled = torch.compile(experts_grouped, fullgraph=True, backend="aot_eager")
-    for name, fast, plain in zip(NAMES, run(compiled, "skewed", dtype), run(experts_loop, "skewed", dtype)):
-        torch.testing.assert_close(fast, plain, atol=1e-5, rtol=0, msg=name)
+    fast, plain = (run(layer, "skewed", dtype, frozen, narrow=EVEN_HIDDEN) for layer in (compiled, FAST_PATHS[path]))
+    for name, one, other in zip(NAMES, fast, plain, strict=True):
+        assert one is other is None or off_by(one, other) < torch.finfo(dtype).eps, name
+    chosen, _ = choose_expert_path("cpu", dtype, widths=(WIDTH, EVEN_HIDDEN))
+    assert chosen == path
 
 
 # ---- beside transformers -------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ def test_the_gradient_is_that_of_finite_differences():
     assert torch.autograd.gradcheck(lambda hidden, weight: NormalisedByHand.apply(hidden, weight, 1e-6), (values(2, 3, 8), values(8)))
 
 
-@pytest.mark.parametrize("shape", [(5, 8), (2, 3, 8), (1, 1, 8)])
+@pytest.mark.parametrize("shape", [(8,), (5, 8), (2, 3, 8), (1, 1, 8)])
 def test_both_ways_give_the_same_numbers(shape):
     layer = RMSNorm(8, eps=1e-6)
     torch.nn.init.normal_(layer.weight)

@@ -11,6 +11,7 @@ from minideeptalk.config import WorldConfig, size_config
 from minideeptalk.tasks import TaskSampler
 from minideeptalk.training import loop
 from minideeptalk.training.loop import choose_precision, learning_rate, train_stage
+from minideeptalk.training.losses import batch_loss
 from minideeptalk.training.stages import speech_stages
 
 ALIGN, AUDIO, TEXT, JOINT = (replace(stage, updates=6, batch=4, learning_rate=1e-2) for stage in speech_stages(size_config("nano")))
@@ -91,6 +92,30 @@ def test_a_model_ends_in_its_own_precision(tiny, half_precision):
     same.load_state_dict(model.state_dict())
     with torch.no_grad():
         assert torch.equal(model.eval()(**batch).hidden, same.eval()(**batch).hidden)  # not rounded by what wrapped it in training
+
+
+def what_heads_give(monkeypatch, model):
+    """The logits of both heads, filled in as they come."""
+    seen = []
+    for head in ("text_logits", "audio_logits"):
+        plain = getattr(model, head)
+        monkeypatch.setattr(model, head, lambda hidden, plain=plain: seen.append(plain(hidden)) or seen[-1])
+    return seen
+
+
+def test_the_heads_work_in_half_precision_too_and_losses_in_full(tiny, monkeypatch, half_precision):
+    model, losses = tiny.model(), []
+    seen = what_heads_give(monkeypatch, model)
+    train(tiny, model, JOINT, loss=lambda *parts: losses.append(batch_loss(*parts)) or losses[-1])
+    assert len(seen) == 12 and {logits.dtype for logits in seen} == {torch.bfloat16}
+    assert {part.dtype for parts in losses for part in (parts.total, parts.text, parts.audio, parts.balance)} == {torch.float32}
+
+
+def test_without_half_precision_the_heads_work_in_full(tiny, monkeypatch):
+    model = tiny.model()
+    seen = what_heads_give(monkeypatch, model)
+    train(tiny, model, JOINT)
+    assert {logits.dtype for logits in seen} == {torch.float32}
 
 
 def test_a_model_comes_out_of_half_precision_when_an_update_fails(tiny, half_precision):

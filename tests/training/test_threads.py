@@ -1,9 +1,10 @@
 """The number of threads follows the machine: the quickest at this moment, tried again after a while."""
 
+import pytest
 import torch
 
 from minideeptalk.training import threads as threads_module
-from minideeptalk.training.threads import QuickestThreads
+from minideeptalk.training.threads import QuickestThreads, quickest_threads
 
 
 def _run(monkeypatch, seconds_of, steps, chooser):
@@ -34,3 +35,11 @@ def test_one_slow_step_does_not_decide_and_equal_times_keep_the_fewest(monkeypat
     used = _run(monkeypatch, lambda step, threads: 9.0 if step == 1 else 1.0, 12, QuickestThreads((1, 2), trial=3, period=20))
     assert used[6:] == [1] * 6
     assert set(_run(monkeypatch, lambda step, threads: 1.0, 12, QuickestThreads((1,), trial=3, period=20))) == {1}
+
+
+@pytest.mark.parametrize("cores, gpu, candidates", [(1, False, None), (2, False, (1, 2)), (8, False, (1, 2, 8)), (8, True, None)])
+def test_there_is_a_choice_where_a_cpu_has_several_cores(monkeypatch, cores, gpu, candidates):
+    """A GPU works on after a step has handed it everything, so that the time of the step tells nothing."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    chooser = quickest_threads(cores)
+    assert (chooser and chooser.candidates) == candidates
