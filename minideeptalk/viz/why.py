@@ -204,7 +204,7 @@ def probe_figure(record: Mapping) -> go.Figure:
     figure = go.Figure([go.Scatter(x=places, y=values, name=name, mode="lines+markers", line={"color": colour, "dash": dash},
                                    marker={"symbol": mark, "size": 8, "color": colour}, hovertemplate=name + ", %{x}: %{y:.0%}<extra></extra>")
                         for values, (name, colour, dash, mark) in zip(curves[questions[0]], looks)])
-    figure.update_layout(sliders=[{"active": 0, "currentvalue": {"prefix": "looked for: "}, "pad": {"t": 50}, "font": {"color": INK},
+    figure.update_layout(sliders=[{"active": 0, "currentvalue": {"prefix": "looked for: "}, "pad": {"t": 50, "r": 50}, "font": {"color": INK},
                                    "steps": [{"label": question, "value": question, "method": "restyle", "args": [{"y": curves[question]}]} for question in questions]}])
     figure.update_layout(legend={"y": 1, "yanchor": "top", "yref": "container"}, margin={"t": 80})
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%", title={"text": "held-out examples right"}).update_xaxes(type="category")
