@@ -282,7 +282,8 @@ def _add_explain(commands) -> None:
     parser = _command(commands, "explain", explain, "why does a run forget what it forgets?", (
         "Closes the audio or the text experts of a finished run, and as many by lot, and takes every exam\n"
         "again; says which weights moved in which stage and how far apart audio and text use the experts;\n"
-        "reads style, skill and next word off the hidden states with linear probes. Trains nothing else."),
+        "reads style, skill and next word off the hidden states with linear probes. Trains nothing else.\n"
+        "A run that sets no experts apart, such as puremoe, is looked into without closing any."),
         "  minideeptalk explain runs/nano --json\n  minideeptalk explain runs/nano --out why.json", "of random sets of experts (default 0)")
     parser.add_argument("run", metavar="DIR", help="folder of a finished run, with all its checkpoints")
     parser.add_argument("--out", metavar="FILE", help="also write the finding here")

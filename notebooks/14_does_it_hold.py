@@ -632,13 +632,24 @@ for layer in range(len(load)):
 # with other weights of that loss, from none to a hundred times the usual. Each mark is one layer of one model: the rank correlation of load and
 # importance, both measured on the same text. Between the dotted lines lie nineteen of twenty layers in which the two have *nothing* to do
 # with one another.
+#
+# All are small text models of this book; the router of **no real pretrained mixture** was asked here. [Chapter 15](15_out_of_the_toy.ipynb) records
+# the loads of one, where a network is at hand, and asks mixtures of several families, with random weights, what load and importance show by chance.
 
 # %%
-from minideeptalk.baselines.load_and_importance import compare_rules
+from minideeptalk.baselines.lanes import LEFT_OUT
+from minideeptalk.baselines.load_and_importance import compare_rules, missing_models
 from minideeptalk.teaching.findings import book_finding
 
 cases = book_finding("nano-load-and-importance", "load-and-importance")
-by_chance, models = cases["result"]["by_chance"], cases["result"]["models"]
+by_chance, models, held_out = (cases["result"][name] for name in ("by_chance", "models", "held_out"))
+lacking = missing_models(cases)
+print(f"{len(models)} text models of the {len(models) + len(lacking)} that this study plans; not trained: {', '.join(lacking) or 'none'}")
+print(f"never profiled in this record: {' and '.join(held_out)}")
+if set(held_out) != set(LEFT_OUT):
+    print(f"(an older record: the lanes, and this study if it is run again, leave out {' and '.join(LEFT_OUT)})")
+
+# %%
 weights = sorted({model["balance_weight"] for model in models})
 figure = go.Figure()
 for profile, name, colour, symbol in (("covered", "text of the covered skills", BLUE, "circle"), ("eight", "text of eight skills", VERMILLION, "square-open")):
@@ -662,7 +673,7 @@ finish(figure, f"Rank correlation of load and importance by the weight of the ba
 each_layer = 4
 rows = [(f"{first} less {second}", *(told(compare_rules(cases, first, second, each_layer, skills), signed=True) for skills in ("profiled", "held out", "all")))
         for first, second in (("lowest load", "drawn by lot"), ("lowest importance", "drawn by lot"), ("lowest importance", "lowest load"))]
-Table(("experts closed by", "covered skills", "story and count, never profiled", "all skills"), rows,
+Table(("experts closed by", "covered skills", f"{' and '.join(held_out)}, never profiled", "all skills"), rows,
       f"Text kept with {each_layer} experts of each layer closed: difference between two rules in points, over {len(models)} text models, with the 95 % t interval")
 
 # %% [markdown]
@@ -671,14 +682,17 @@ Table(("experts closed by", "covered skills", "story and count, never profiled",
 #
 # ## Why
 #
-# A reviewer of the paper asked *why* its method forgets less. Two measurements on one finished run. First, **knock-outs**:
-# close the audio experts of the finished model, or the text experts, and take every exam again. If the partition had held, no written token would meet an
-# audio expert, and closing these would leave text exactly where it was. If text falls, written tokens needed them. If it *rises*, written tokens had been
-# going to experts that speech has changed, and closing these sends them home. As many experts drawn by lot show what closing costs in any
-# case; whiskers reach from the worst draw to the best.
+# A reviewer of the paper asked *why* its method forgets less. What follows was measured on finished runs: experts closed, weights that moved,
+# loads, probes, frames. Mind that it is **one run, one seed, one arm**, and where a rival stands beside it, one run of that: it shows how
+# forgetting *can* come about, and says nothing about how often.
+#
+# First, **knock-outs**: close the audio experts of the finished model, or the text experts, and take every exam again. If the partition had
+# held, no written token would meet an audio expert, and closing these would leave text exactly where it was. If text falls, written tokens
+# needed them. If it *rises*, written tokens had been going to experts that speech has changed, and closing these sends them home. As many
+# experts drawn by lot show what closing costs in any case; whiskers reach from the worst draw to the best.
 
 # %%
-from minideeptalk.viz.why import conditions, drift_figure, kept, knock_out_figure
+from minideeptalk.viz.why import conditions, drift_figure, kept, knock_out_by_family, knock_out_figure
 
 why = book_finding("nano-why", "why")
 print(f"{why['result']['run']['arm']}, seed {why['result']['run']['seed']}, one run at full length")
@@ -692,15 +706,97 @@ print(f"closing the audio experts changes what is left of uncovered text by {100
 knock_out_figure(why)
 
 # %% [markdown]
-# Second, **drift**: how far each group of weights has moved, stage by stage.
+# **Which skill needs which experts?** The same exams, skill by skill, draws averaged. Read along a row, and hold each closed group against the lot
+# of its size: a skill needed *these* experts only if it falls further without them than without as many others. What guessing scores is taken
+# off, so a skill below zero is worse than guessing.
+
+# %%
+knock_out_by_family(why)
+
+# %% [markdown]
+# Second, **drift**. **Which weights moved, and when?** A cell is the size of the change beside the size of the weights; the slider
+# chooses since when.
 
 # %%
 drift_figure(why)
 
 # %% [markdown]
 # A group that has not moved cannot have forgotten, but it can be fed something new: what reaches a frozen layer changes when an earlier
-# one does. Chapter 10 put parts back one at a time, which asks the same question from the other side. `minideeptalk explain RUN` does all
-# this for a run of your own.
+# one does. Chapter 10 put parts back one at a time, which asks the same question from the other side.
+#
+# **Does a rival drift further?** PureMoE trains everything that it has. Here it stands beside the recipe, both from the study: the same seed,
+# the same text model, equal updates, fewer than in the run above. Compare bars of one group; none of its own experts are set apart, so they
+# are one group. What only speech uses is left out, since it began at random.
+
+# %%
+from minideeptalk.viz.why import drift_beside_figure
+
+pair = [book_finding(f"nano-why-{arm}", "why") for arm in (REFERENCE, "puremoe")]
+for found in pair:
+    run, exam = found["result"]["run"], found["result"]["knock_out"][0]  # the first exam is taken with every expert open
+    print(f"{run['arm']}, seed {run['seed']}, {run['updates']:,} updates: {kept(found, exam, 'covered'):.0%} of covered and "
+          f"{kept(found, exam, 'uncovered'):.0%} of uncovered text left")
+drift_beside_figure(pair)
+
+# %% [markdown]
+# Far is not the same as wrong: speech has to be learnt somewhere. Look for what moved in one run and stood still in the other, and for what
+# moved in both. Two runs that differ in many groups cannot say *which* of them cost the text; for that, change one thing at a time, as the
+# ablations do.
+#
+# Third, **loads**. **Do sound and text part company?** The distance of their loads is 0 where both use a layer's experts alike, and 1 where they
+# share none. Read how a line changes, not how high it lies: random weights have a distance, too (chapter 15).
+
+# %%
+from minideeptalk.viz.why import load_distance_figure, load_shift_rows
+
+apart = {}
+for row in why["result"]["load_distance"]:
+    apart.setdefault(row["stage"], []).append(row["distance"])
+print("mean over layers:", ", ".join(f"{np.mean(found):.2f} after stage {stage}" for stage, found in apart.items()))
+load_distance_figure(why)
+
+# %% [markdown]
+# **In which stage does whose load move?** A row compares the load maps before and after one stage; the maps themselves are in
+# [chapter 10](10_together.ipynb). Text load moves a little even in stage 1, in which no weight changes that a written token passes: words beside
+# speech attend to the sound, and the sound has changed. So hold the row of stage 2.1, in which audio experts learn, too, against that one. In
+# stage 3 the router learns again, for both.
+
+# %%
+Table(*load_shift_rows(why))
+
+# %% [markdown]
+# Fourth, **linear probes**. **What is there to be read in a state, and from which layer on?** A probe is a linear classifier on the frozen
+# states of one layer; the slider chooses what it looks for. Believe it only as far as it rises above *both* lines of chance. And a probe that
+# succeeds shows that the answer is there, not that the model uses it. *Ahead* asks for the next word where the one before begins to sound,
+# *when due* at its last step.
+
+# %%
+from minideeptalk.viz.why import probe_figure
+
+last = why["result"]["probes"][-1]["stage"]
+for question in dict.fromkeys(row["question"] for row in why["result"]["probes"]):
+    found = [row for row in why["result"]["probes"] if (row["question"], row["stage"]) == (question, last)]
+    best_row = max(found, key=lambda row: row["accuracy"])
+    print(f"after stage {last}, {question}: {best_row['accuracy']:.0%} at best, {max(best_row['chance'], best_row['control']):.0%} by chance, {best_row['items']} examples")
+probe_figure(why)
+
+# %% [markdown]
+# Last, **frames**. **What could a delay between the streams gain?** Without one, the codes of a frame are chosen side by side, each blind to
+# the others; a delay lets later streams see earlier ones. Here the model stays as it is, and a table for each pair of streams tells it what
+# the codes chosen earlier in the frame say. Read each second bar against the first, and against the third, which was told codes of *other*
+# frames. The gap is a lower bound of what is lost by choosing blindly.
+
+# %%
+from minideeptalk.viz.why import within_frame_figure
+
+frames = why["result"]["within_frame"]
+own, chained, control = (np.mean([row[key] for row in frames]) for key in ("own", "chained", "control"))
+print(f"earlier codes of the same frame take {1 - chained / own:.1%} off the loss, mean over {len(frames)} streams; codes of other frames {1 - control / own:.1%}")
+within_frame_figure(why)
+
+# %% [markdown]
+# Whether a delay that is *trained* gains as much, and what it costs before the first sound, is another question; the ablations below ask it where
+# they have run. `minideeptalk explain RUN` measures all this on a run of your own; where no experts are set apart, it closes none.
 #
 # ## Ablations
 #

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from minideeptalk.baselines.intervals import Interval, t_interval
+from minideeptalk.baselines.lanes import LEFT_OUT, PROFILED
 from minideeptalk.config import WorldConfig, size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.evaluation.kept import mean_kept
@@ -30,9 +31,6 @@ from minideeptalk.tasks import Batch, ExampleBuilder, TaskSampler
 from minideeptalk.training.loop import train_stage
 from minideeptalk.training.stages import pretrain_stage
 from minideeptalk.world import FAMILIES, Tokenizer
-
-HELD_OUT = ("story", "count")
-"""The last two skills of the list: they are in no profile, so what is kept of them was never looked at by any rule."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +55,11 @@ class Study:
 
     @property
     def profiles(self) -> dict[str, tuple[str, ...]]:
-        """Skills by the name of the profile: those that after-training covers, and all but the two held out."""
-        return {"covered": size_config(self.size).world.covered, "eight": tuple(name for name in FAMILIES if name not in HELD_OUT)}
+        """Skills by the name of the profile: those that after-training covers, and the eight that the lanes' choice may read, too.
+
+        What is kept of the two that the lanes leave out was never looked at by any rule.
+        """
+        return {"covered": size_config(self.size).world.covered, "eight": PROFILED}
 
 
 def train_text_model(study: Study, balance_weight: float, seed: int) -> tuple[DeepTalkModel, float]:
@@ -107,7 +108,7 @@ def run_study(study: Study, folder: Path, shipped: Path | None) -> dict:
         for weight in study.balance_weights:
             models.append(_kept(folder / f"balance-{weight:g}-s{seed}.json", partial(_trained, study, weight, seed)))
     experts = len(models[0]["profiles"]["covered"]["load"][0])
-    result = {"by_chance": correlation_by_chance(experts), "held_out": list(HELD_OUT), "models": models,
+    result = {"by_chance": correlation_by_chance(experts), "held_out": list(LEFT_OUT), "models": models,
               "profiles": {name: list(families) for name, families in study.profiles.items()}}
     notes = [f"text models trained here: {study.updates} updates instead of {pretrain_stage(size_config(study.size)).updates}, one thread each"]
     return finding("load-and-importance", study.size, study.seeds, asdict(study) | {"split": "test"}, time.perf_counter() - began, result, notes)
@@ -120,6 +121,10 @@ def _kept(path: Path, work) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def _name(weight: float, seed: int) -> str:
+    return f"balance {weight:g}, seed {seed}"
+
+
 def _shipped(study: Study, folder: Path) -> dict:
     stage = pretrain_stage(size_config(study.size))
     model = load_stage(folder, stage.name)
@@ -129,7 +134,7 @@ def _shipped(study: Study, folder: Path) -> dict:
 
 def _trained(study: Study, weight: float, seed: int) -> dict:
     model, seconds = train_text_model(study, weight, seed)
-    told = {"name": f"balance {weight:g}, seed {seed}", "shipped": False, "seed": seed, "balance_weight": weight, "updates": study.updates,
+    told = {"name": _name(weight, seed), "shipped": False, "seed": seed, "balance_weight": weight, "updates": study.updates,
             "train_seconds": round(seconds, 1)}
     return told | look_at(study, model)
 
@@ -156,6 +161,14 @@ def compare_rules(record: Mapping, first: str, second: str, closed: int, skills:
         return sum(values) / len(values)
 
     return t_interval([kept(model, first) - kept(model, second) for model in result["models"]])
+
+
+def missing_models(record: Mapping) -> list[str]:
+    """Names of the text models that the settings of a finding plan and that it does not hold: the study was ended before its end."""
+    settings = record["settings"]
+    planned = ["shipped", *(_name(weight, seed) for seed in settings["seeds"] for weight in settings["balance_weights"])]
+    there = {model["name"] for model in record["result"]["models"]}
+    return [name for name in planned if name not in there]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -59,11 +59,11 @@ def experts_by_lot(layers: int, experts: int, count: int, seed: int) -> list[lis
     return [sorted(rng.choice(experts, count, replace=False).tolist()) for _ in range(layers)]
 
 
-def knock_out(model, exam: Exam, selection: Selection, draws: int = 3, seed: int = 0) -> list[dict]:
+def knock_out(model, exam: Exam, selection: Selection | None, draws: int = 3, seed: int = 0) -> list[dict]:
     """Take the exam with all experts open, without the audio experts, without the text experts, and without as many by lot.
 
     Args:
-        model: `DeepTalkModel` after its last stage. selection: its audio experts.
+        model: `DeepTalkModel` after its last stage. selection: its audio experts; None where none is set apart: then only the first exam is taken.
         draws: random sets of experts for each of the two numbers of closed experts.
 
     Returns:
@@ -75,17 +75,22 @@ def knock_out(model, exam: Exam, selection: Selection, draws: int = 3, seed: int
 
     Source: what reviewers of the paper asked for (which abilities the experts hold).
     """
-    audio = [list(chosen) for chosen in selection.audio_experts]
-    text = [list(selection.text_experts(layer)) for layer in range(selection.num_layers)]
-    trials = [(NOTHING, None, [[] for _ in audio]), (AUDIO, None, audio), (TEXT, None, text)]
-    for count in (len(audio[0]), len(text[0])):
-        trials += [(LOT, draw, experts_by_lot(len(audio), selection.experts, count, seed + 1000 * count + draw)) for draw in range(draws)]
+    trials = [(NOTHING, None, [[] for _ in model.mixtures()]), *(() if selection is None else _closings(selection, draws, seed))]
     rows = []
     for closed, draw, experts in trials:
         with forbid_experts(model, experts):
             _check_closed(model, exam, experts)
             rows.append({"closed": closed, "count": len(experts[0]), "draw": draw, "experts": experts, **exam.take(model)})
     return rows
+
+
+def _closings(selection: Selection, draws: int, seed: int) -> list[tuple[str, int | None, list[list[int]]]]:
+    """What is closed, the number of the draw, and the experts: each group of the selection, and as many by lot."""
+    audio = [list(chosen) for chosen in selection.audio_experts]
+    text = [list(selection.text_experts(layer)) for layer in range(selection.num_layers)]
+    lots = [(LOT, draw, experts_by_lot(len(audio), selection.experts, count, seed + 1000 * count + draw))
+            for count in (len(audio[0]), len(text[0])) for draw in range(draws)]
+    return [(AUDIO, None, audio), (TEXT, None, text), *lots]
 
 
 @torch.no_grad()

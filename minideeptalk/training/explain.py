@@ -52,6 +52,8 @@ def explain_run(folder: Path | str, find_arm: Callable[[str], Arm], depth: Depth
                 say: Callable[[str], None] = lambda line: None) -> dict:
     """Look into a finished run; nothing is trained but probes, and nothing is written.
 
+    An arm that sets no experts apart has none to close: its `knock_out` holds the exam with all of them, and a note says why.
+
     Args:
         folder: a finished run with all checkpoints and its spoken material. find_arm: as `baselines.find_arm`.
         seed: of random sets and shuffles. say: hears what is being done.
@@ -60,7 +62,7 @@ def explain_run(folder: Path | str, find_arm: Callable[[str], Arm], depth: Depth
         a finding of kind `why` (`records.finding`).
 
     Raises:
-        LearnerError: for a folder without a finished run, or an arm without audio experts or with a routing of its own.
+        LearnerError: for a folder without a finished run or without the selection it made, or an arm that changes the model itself.
     """
     began = time.perf_counter()
     record, recipe = open_finished(folder, find_arm)
@@ -68,7 +70,8 @@ def explain_run(folder: Path | str, find_arm: Callable[[str], Arm], depth: Depth
     models = _stages(recipe)
     tools, spoken = tools_and_speech(recipe)
     say("knocked-out experts")
-    result = {"run": {name: record[name] for name in ("arm", "seed", "commit", "date")}, "covered": list(recipe.size.world.covered),
+    run = {name: record[name] for name in ("arm", "seed", "commit", "date")} | {"updates": record["budget"]["updates"]}
+    result = {"run": run, "covered": list(recipe.size.world.covered),
               **_knocked_out(recipe, models, selection, tools, spoken["test"], depth, seed)}
     say("weights and loads")
     result |= {"drift": weight_drift(models, selection), "load_distance": load_distances(record["loads"]),
@@ -78,15 +81,19 @@ def explain_run(folder: Path | str, find_arm: Callable[[str], Arm], depth: Depth
     say("frames")
     result |= {"within_frame": _frames(list(models.values())[-1], spoken, recipe, depth, seed)}
     settings = {**asdict(depth), "seed": seed, "split": "test", "decoder": "ParallelDecoder"}
-    return finding("why", record["size"], [record["seed"]], settings, time.perf_counter() - began, result)
+    notes = [f"no experts were closed: {recipe.arm.name} sets none apart"] if selection is None else []
+    return finding("why", record["size"], [record["seed"]], settings, time.perf_counter() - began, result, notes)
 
 
-def _selection(recipe: Recipe) -> Selection:
+def _selection(recipe: Recipe) -> Selection | None:
+    """The audio experts of the run; None for an arm that sets none apart, such as puremoe."""
     selection = recipe.chosen()
-    if selection is None or recipe.arm.prepare is not None:
-        raise LearnerError("a run of one model with audio experts set apart and open routing", f"arm {recipe.arm.name}",
-                           "this arm sets no experts apart, changes the routing, or is made of two models",
-                           "explain a run of deeptalk-aligned, deeptalk, or another selection")
+    if recipe.arm.prepare is not None:
+        raise LearnerError("a run of one model with open routing", f"arm {recipe.arm.name}", "this arm changes the routing, adds experts, or is made of two models",
+                           "explain a run of deeptalk-aligned, of another selection, or of puremoe")
+    if selection is None and recipe.arm.select is not None:
+        raise LearnerError(f"selection.json of {recipe.arm.name}, with the audio experts set apart", f"none in {recipe.folder}", "the folder was copied in part",
+                           "explain the whole folder of the run")
     return selection
 
 
@@ -99,7 +106,7 @@ def _stages(recipe: Recipe) -> dict[str, DeepTalkModel]:
     return models
 
 
-def _knocked_out(recipe: Recipe, models: dict[str, DeepTalkModel], selection: Selection, tools: Tools, spoken: SpokenSet, depth: Depth,
+def _knocked_out(recipe: Recipe, models: dict[str, DeepTalkModel], selection: Selection | None, tools: Tools, spoken: SpokenSet, depth: Depth,
                  seed: int) -> dict:
     """Rows of `knock_out` with the share of each text skill of stage 0 that is there, and what guessing scores."""
     first, last = (list(models.values())[place] for place in (0, -1))
@@ -130,9 +137,9 @@ def _frames(model: DeepTalkModel, spoken: dict[str, SpokenSet], recipe: Recipe, 
 
 
 def explanation(found: Mapping) -> str:
-    """A finding of kind `why` as plain text: the exam, then what moved, then what the probes read off the last stage."""
+    """A finding of kind `why` as plain text: its notes, the exam, then what moved, then what the probes read off the last stage."""
     result = found["result"]
-    lines = [f"{'closed':<18}{'of a layer':>11}{'text kept':>11}{'QA text':>9}{'QA speech':>11}{'TTS WER':>9}"]
+    lines = [*found["notes"], f"{'closed':<18}{'of a layer':>11}{'text kept':>11}{'QA text':>9}{'QA speech':>11}{'TTS WER':>9}"]
     for row in result["knock_out"]:
         kept = mean_kept(row["kept"], row["kept"])
         lines.append(f"{row['closed']:<18}{row['count']:>11}{kept:>11.0%}{row['spoken_qa_text']:>9.0%}{row['spoken_qa_speech']:>11.0%}{row['tts_wer']:>9.0%}")

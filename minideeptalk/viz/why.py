@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from minideeptalk.errors import LearnerError
 from minideeptalk.records.abilities import percent
 from minideeptalk.viz.style import BLUE, GREEN, INK, MARKERS, PALETTE, PURPLE, VERMILLION, finish, join_words
 
 LOT = "drawn by lot"
 GROUPS = ("all", "covered", "uncovered")
+SPEECH_SIDE = ("audio embedding", "adapter", "audio heads")  # stage 0 does not train these: what they moved from is random
 LOOKS = ((INK, ""), (VERMILLION, "/"), (PURPLE, "."), (BLUE, "\\"), (GREEN, "x"))  # colour and pattern of a bar
 
 
@@ -22,8 +24,14 @@ LOOKS = ((INK, ""), (VERMILLION, "/"), (PURPLE, "."), (BLUE, "\\"), (GREEN, "x")
 
 
 def conditions(record: Mapping) -> dict[str, list[Mapping]]:
-    """Rows of the exam by what was closed in every layer: `none`, `4 audio`, `4 by lot`, `12 text`, `12 by lot`."""
+    """Rows of the exam by what was closed in every layer: `none`, `4 audio`, `4 by lot`, `12 text`, `12 by lot`.
+
+    Raises:
+        LearnerError: for a run that sets no experts apart, so that none were closed.
+    """
     rows = record["result"]["knock_out"]
+    if len(rows) == 1:
+        raise LearnerError("exams with experts closed", f"none of {record['result']['run']['arm']}", "this arm sets no experts apart", "look at its drift, loads and probes")
     found = {"none": [row for row in rows if row["closed"] == "nothing"]}
     for kind in ("audio", "text"):
         own = [row for row in rows if row["closed"] == f"{kind} experts"]
@@ -125,6 +133,27 @@ def drift_figure(record: Mapping) -> go.Figure:
     return finish(figure, f"Heat map of how far each group of weights moved in each stage: {'; '.join(told)}.", height=190 + 30 * len(groups))
 
 
+def drift_beside_figure(records: Sequence[Mapping]) -> go.Figure:
+    """Bars of how far each group has moved from the text model when a run is over, one colour a run; groups of the speech side are left out.
+
+    Args:
+        records: findings of at most four runs, each with the number of its updates; a run that sets no experts apart has them in one group.
+    """
+    figure, told, groups = go.Figure(), [], {}
+    for record, (colour, pattern) in zip(records, LOOKS[1:], strict=False):
+        run, rows = record["result"]["run"], record["result"]["drift"]
+        moved = {row["group"]: row["since_start"] for row in rows if row["stage"] == rows[-1]["stage"] and row["group"] not in SPEECH_SIDE}
+        name = f"{run['arm']}, {run['updates']:,} updates"
+        figure.add_trace(go.Bar(y=list(moved), x=list(moved.values()), name=name, orientation="h", text=[_amount(value) for value in moved.values()],
+                                textposition="outside", cliponaxis=False, marker={"color": colour, "pattern": {"shape": pattern, "size": 5}},
+                                hovertemplate=name + ", %{y}: moved by %{x:.3f}<extra></extra>"))
+        told.append(f"{name}: {join_words(f'{group} {_amount(value)}' for group, value in moved.items())}")
+        groups |= moved
+    figure.update_layout(barmode="group")
+    figure.update_xaxes(title={"text": "moved from the text model"}).update_yaxes(autorange="reversed", categoryorder="array", categoryarray=list(groups))
+    return finish(figure, f"Bars of how far each group of weights that text passes through has moved in the end. {'. '.join(told)}.", height=150 + 42 * len(groups))
+
+
 def _amount(value: float) -> str:
     return "0" if value == 0 else f"{value:.2f}" if value >= 0.01 else "<0.01"
 
@@ -175,7 +204,7 @@ def probe_figure(record: Mapping) -> go.Figure:
     figure = go.Figure([go.Scatter(x=places, y=values, name=name, mode="lines+markers", line={"color": colour, "dash": dash},
                                    marker={"symbol": mark, "size": 8, "color": colour}, hovertemplate=name + ", %{x}: %{y:.0%}<extra></extra>")
                         for values, (name, colour, dash, mark) in zip(curves[questions[0]], looks)])
-    figure.update_layout(sliders=[{"active": 0, "currentvalue": {"prefix": "looked for: "}, "pad": {"t": 50}, "font": {"color": INK},
+    figure.update_layout(sliders=[{"active": 0, "currentvalue": {"prefix": "looked for: "}, "pad": {"t": 50, "r": 50}, "font": {"color": INK},
                                    "steps": [{"label": question, "value": question, "method": "restyle", "args": [{"y": curves[question]}]} for question in questions]}])
     figure.update_layout(legend={"y": 1, "yanchor": "top", "yref": "container"}, margin={"t": 80})
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%", title={"text": "held-out examples right"}).update_xaxes(type="category")

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from minideeptalk.baselines import load_and_importance as module
-from minideeptalk.baselines.load_and_importance import HELD_OUT, Study, compare_rules, profile_batches, run_study, train_text_model
+from minideeptalk.baselines.lanes import LEFT_OUT
+from minideeptalk.baselines.load_and_importance import Study, compare_rules, missing_models, profile_batches, run_study, train_text_model
 from minideeptalk.config import size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.model import DeepTalkModel
@@ -30,10 +31,10 @@ def small(tiny, monkeypatch):
 
 def test_what_no_rule_may_see_is_in_no_profile(tiny):
     model, profiles = tiny.model(), Study().profiles
-    assert profiles["covered"] == size_config("nano").world.covered and set(profiles["eight"]) == set(FAMILIES) - set(HELD_OUT)
-    assert not set(HELD_OUT) & {family for families in profiles.values() for family in families}
-    first_words = {word for batch in profile_batches(STUDY, model, profiles["eight"]) for word in Tokenizer().decode(batch.text[:, 1].tolist())}
-    assert "count" not in first_words and first_words
+    assert profiles["covered"] == size_config("nano").world.covered and set(profiles["eight"]) == set(FAMILIES) - set(LEFT_OUT)
+    assert len(profiles["eight"]) == 8 and not set(LEFT_OUT) & {family for families in profiles.values() for family in families}
+    begun = {tuple(Tokenizer().decode(row.tolist())) for batch in profile_batches(STUDY, model, profiles["eight"]) for row in batch.text[:, 1:4]}
+    assert ("which", "is", "more") not in begun and begun  # so begins compare
 
 
 def test_a_text_model_is_trained_from_its_seed_under_its_own_balance(tiny):
@@ -51,11 +52,20 @@ def test_the_study_is_whole_and_goes_on_where_it_was(tiny, tmp_path, monkeypatch
     models = record["result"]["models"]
     assert [model["name"] for model in models] == ["shipped", "balance 0, seed 0", "balance 0.1, seed 0"]
     assert [model["balance_weight"] for model in models] == [0.001, 0.0, 0.1]
+    assert missing_models(record) == [] and record["result"]["held_out"] == list(LEFT_OUT)
     assert {len(model["profiles"]["covered"]["closing"]) for model in models} == {4} and record["settings"]["updates"] == 2
     monkeypatch.setattr(module, "train_text_model", None)  # nothing is trained twice
     again = run_study(STUDY, tmp_path / "study", shipped)
     assert again["result"] == record["result"]
     assert read_finding(write_finding(again, tmp_path / "finding.json"), "load-and-importance") == again
+
+
+def test_a_study_that_was_ended_early_tells_which_models_it_lacks():
+    record = findings.load_and_importance()
+    record["settings"] |= {"balance_weights": [0.0, 0.1], "seeds": [0, 1]}
+    assert missing_models(record) == ["balance 0.1, seed 0", "balance 0.1, seed 1"]
+    record["result"]["models"].pop(0)
+    assert missing_models(record)[0] == "shipped"
 
 
 def test_two_rules_are_compared_model_by_model():

@@ -65,6 +65,20 @@ def test_a_run_is_explained_and_left_as_it_was(command, explained, tmp_path):
     assert {path: path.read_bytes() for path in explained.rglob("*") if path.is_file()} == before
 
 
+def test_a_run_that_sets_no_experts_apart_is_explained_without_closing_any(command, explained):
+    (explained / "selection.json").unlink()
+    record = json.loads((explained / "record.json").read_text())
+    (explained / "record.json").write_text(json.dumps(record | {"arm": "puremoe"}))
+    status, out, _ = command("explain", explained, "--json")
+    found = json.loads(out)
+    result = found["result"]
+    assert status == 0 and found["notes"] == ["no experts were closed: puremoe sets none apart"]
+    assert [(row["closed"], row["experts"]) for row in result["knock_out"]] == [("nothing", [[], []])]
+    assert [(row["stage"], row["group"]) for row in result["drift"] if row["since_start"] > 0] == [("3", "experts")]
+    assert result["run"] | {"arm": "puremoe", "updates": record["budget"]["updates"]} == result["run"]
+    assert {row["stage"] for row in result["probes"]} == {"0", "1", "3"} and result["load_shift"] and result["within_frame"]
+
+
 def test_the_explanation_is_also_a_table(command, explained, monkeypatch):
     specification = importlib.util.spec_from_file_location("findings", Path(__file__).resolve().parents[1] / "records" / "findings.py")
     findings = importlib.util.module_from_spec(specification)
@@ -76,7 +90,14 @@ def test_the_explanation_is_also_a_table(command, explained, monkeypatch):
     assert "moved in stage" in out and lines[-1].split() == ["next", "word", "30%", "40%", "50%", "60%", "25%"]
 
 
-def test_a_run_without_chosen_experts_or_not_finished_is_refused_in_one_line(command, explained, tmp_path):
+def test_an_arm_with_a_routing_of_its_own_is_refused_in_one_line(command, explained):
+    record = json.loads((explained / "record.json").read_text())
+    (explained / "record.json").write_text(json.dumps(record | {"arm": "hard-routing"}))
+    status, _, err = command("explain", explained)
+    assert status == 2 and "open routing" in err and err.count("\n") == 1
+
+
+def test_a_run_that_lost_its_selection_or_is_not_finished_is_refused_in_one_line(command, explained, tmp_path):
     (explained / "selection.json").unlink()
     status, _, err = command("explain", explained)
     assert status == 2 and "experts set apart" in err and err.count("\n") == 1

@@ -45,6 +45,12 @@ def test_the_exam_is_taken_whole_without_either_group_and_as_often_as_asked_by_l
     assert rows[1]["experts"] == [[0, 5, 6], [1, 2, 7]] and rows[2]["experts"] == [[1, 2, 3, 4, 7], [0, 3, 4, 5, 6]]
 
 
+def test_a_model_that_sets_no_experts_apart_takes_the_exam_once_with_all_of_them(tiny, exam):
+    model = tiny.model()
+    (row,) = knock_out(model, exam, None, draws=2)
+    assert (row["closed"], row["count"], row["experts"]) == ("nothing", 0, [[], []]) and row["reached"] == reached(tiny, model)
+
+
 def test_a_lot_obeys_its_seed_and_can_hit_every_expert():
     assert experts_by_lot(3, 8, 4, 1) == experts_by_lot(3, 8, 4, 1) != experts_by_lot(3, 8, 4, 2)
     assert {expert for layer in experts_by_lot(40, 8, 2, 0) for expert in layer} == set(range(8))

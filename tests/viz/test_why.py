@@ -19,6 +19,7 @@ from minideeptalk.viz.importance import (
 )
 from minideeptalk.viz.why import (
     conditions,
+    drift_beside_figure,
     drift_figure,
     kept,
     knock_out_by_family,
@@ -88,6 +89,30 @@ def test_what_did_not_move_is_written_as_zero_and_told():
     assert figure.data[0].text[0][0] == "0" and "still: attention and router" in alt_text(figure)
     moved = figure.layout.sliders[0].steps[1]["args"][0]["text"][0]
     assert moved[2][0] == "<0.01"
+
+
+def two_runs():
+    """The invented run, and one as long that sets no experts apart and moved all of them."""
+    one, other = findings.why(), findings.why()
+    one["result"]["run"]["updates"] = 1000
+    other["result"]["run"] |= {"arm": "puremoe", "updates": 1000}
+    other["result"]["drift"] = [row | {"group": row["group"].replace("audio experts", "experts"), "since_start": 0.7} for row in other["result"]["drift"]]
+    other["result"]["drift"].append({"stage": "3", "group": "adapter", "since_start": 5.0, "since_before": 0.1})
+    other["result"]["knock_out"] = other["result"]["knock_out"][:1]
+    return [one, other]
+
+
+def test_drift_of_two_runs_stands_side_by_side_without_what_began_random():
+    figure = drift_beside_figure(two_runs())
+    assert [list(bars.y) for bars in figure.data] == [["attention", "audio experts", "router"], ["attention", "experts", "router"]]
+    assert list(figure.layout.yaxis.categoryarray) == ["attention", "audio experts", "router", "experts"]
+    assert "puremoe, 1,000 updates: attention 0.70, experts 0.70 and router 0.70" in alt_text(figure)
+
+
+def test_a_run_without_closed_experts_says_what_can_be_looked_at():
+    for builder in (knock_out_figure, knock_out_by_family, knock_out_rows):
+        with pytest.raises(LearnerError, match="drift"):
+            builder(two_runs()[1])
 
 
 def test_shifts_are_means_over_layers():
