@@ -6,7 +6,7 @@ differ in how the many small matrix products are made:
 | path | product | where |
 | --- | --- | --- |
 | `grouped` | `F.grouped_mm`, one call for all experts | CPU; Hopper GPUs in bf16, which have a fused kernel for it |
-| `segments` | one `mm` for each expert | float64, and widths that `grouped_mm` refuses |
+| `segments` | one `mm` for each expert | float64, widths that `grouped_mm` refuses, and too much padding |
 | `padded` | `bmm` over experts padded to the longest | all other GPUs, such as a T4 |
 | `single` | the chosen experts of each token by themselves | a CPU that decodes one answer, in one row or two |
 
