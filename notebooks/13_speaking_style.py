@@ -340,7 +340,7 @@ from minideeptalk.teaching.findings import book_finding
 
 finding = book_finding("nano-style", "style")
 result = finding["result"]
-NAMES = {"deeptalk-aligned": "native", "modular": "modular", "cascade": "cascade"}
+NAMES = {"deeptalk-aligned": "native", "modular": "modular", "modular-joined": "modular, joined", "cascade": "cascade"}
 fewest, systems = min(run["updates"] for run in result["runs"]), {}
 for run in result["runs"]:
     longer = "" if run["updates"] == fewest else ", longer trained"
@@ -536,8 +536,8 @@ print(f"control: {control:.0%}")
 # The *modular* system is worth a second look. What its adapter lets through is read at the second place, and what of it arrives in the
 # state from which the answer begins, at the third. A frozen model has no use for what no text ever had. This one was asked to name styles in
 # some of its examples, and the table above shows how far that went. From the *sound* its adapter learns nothing, because we cut that
-# gradient, and `recognise` pulls its frames towards words. So the row says what this interface keeps. The arm `modular-joined` of
-# [chapter 14](14_does_it_hold.ipynb) lets the gradient through. In any modular system somebody decides what passes the interface, and has to
+# gradient, and `recognise` pulls its frames towards words. So the row says what this interface keeps. The arm `modular-joined` (*modular, joined* above) lets the
+# gradient through, and its line shows how little that changes while the model between stays frozen. In any modular system somebody decides what passes the interface, and has to
 # decide again for all that matters in speech: style, age, a laugh, a cough. A native model is not asked what to keep.
 #
 # How did our modular rival learn to hear at all? At first it did not. The paper's gated MLP alone begins far louder than

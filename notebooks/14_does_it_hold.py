@@ -74,7 +74,7 @@ from minideeptalk.baselines.intervals import paired_interval, t_interval, t_quan
 from minideeptalk.baselines.lanes_copied import LANES_COPIED
 from minideeptalk.baselines.lanes_from_sound import LANES_COPIED_FROM_SOUND, LANES_FROM_SOUND
 from minideeptalk.baselines.paper import PAPER, SOURCE
-from minideeptalk.baselines.rates import SPEECH as TRIED_SPEECH, kept_at_equal_speech, rate_path
+from minideeptalk.baselines.rates import kept_at_equal_speech, rate_path
 from minideeptalk.baselines.rerun import comparison_table
 from minideeptalk.baselines.summary import by_arm, committed_records
 from minideeptalk.baselines.trials import factor_of
@@ -332,7 +332,7 @@ for arm in (arm for arm in single if any(row["arm"] == arm for row in tried)):
     paths.append(RatePath(arm, kind_of(arm), at_rates[arm].tolist(), taken))
 for arm in ("puremoe", "sequential", "replay", REFERENCE, "deeptalk-lanes"):
     print(f"{arm}: text kept {', '.join(f'{kept:.0%} at a speech of {speech:.0%}' for speech, kept in at_rates.get(arm, ()))}")
-rate_figure(paths, numbers, f"speech learnt: mean of {len(TRIED_SPEECH)} measures, validation", "text kept")
+rate_figure(paths, numbers, "speech learnt (validation)", "text kept")
 
 # %% [markdown]
 # Two lessons. *How much* an arm forgets depends on its rate nearly as much as on its method: full training at the lowest rate keeps most of its text, and has learnt
@@ -1201,9 +1201,9 @@ check("14-4", contrary_seeds)
 # ## What this run has shown
 
 # %%
-best = front({arm: (mean_of(runs, SPEECH[1]).mean, mean_of(runs, "text kept").mean) for arm, runs in measured.items()})
+best = front({arm: (mean_of(runs, SPEECH[1]).mean, mean_of(runs, "text kept").mean) for arm, runs in single.items()})
 print(f"- {len(records)} records of {len(everyone)} arms; {len(faults)} undeclared differences of budget.")
-print(f"- The front of text kept and questions answered aloud: {', '.join(best)}.")
+print(f"- The front of single models, text kept and questions answered aloud: {', '.join(best)}.")
 print(f"- {REFERENCE} keeps {told(mean_of(arms[REFERENCE], 'text kept'))} % of text and answers "
       f"{told(mean_of(arms[REFERENCE], SPEECH[1]))} % of spoken questions aloud.")
 print(f"- Goals: {', '.join(f'{sum(goal.verdict == verdict for goal in verdicts)} {verdict}' for verdict in ('met', 'missed', 'open'))}.")

@@ -174,7 +174,9 @@ def rate_figure(paths: Sequence[RatePath], numbers: Mapping[str, int], x_title: 
             marker={"symbol": symbol, "size": [11 if mark else 5 for mark in marks], "color": colour}, textfont={"size": 13, "color": colour},
             text=[str(numbers[path.name]) if mark else "" for mark in marks], textposition=places[path.name],
             customdata=[f"{numbers[path.name]} {path.name}<br>{percent(x)}, {percent(y)}" for x, y in path.points], hovertemplate="%{customdata}<extra></extra>")
-    figure.update_xaxes(title={"text": x_title}, tickformat=".0%").update_yaxes(title={"text": y_title}, tickformat=".0%")
+    everything = [View("", "", [Spot(path.name, path.kind, *point) for path in paths for point in path.points])]
+    figure.update_xaxes(title={"text": x_title}, tickformat=".0%", range=_reach(everything, "x"))
+    figure.update_yaxes(title={"text": y_title}, tickformat=".0%", range=_reach(everything, "y"))
     told = "; ".join(f"{path.name} from {percent(path.points[0][0])}, {percent(path.points[0][1])} to {percent(path.points[-1][0])}, {percent(path.points[-1][1])}"
                      for path in paths)
     return finish(figure, f"{len(paths)} lines, one an arm, each through the rates that were tried, from the lowest to the highest; {x_title} to the right, {y_title} "

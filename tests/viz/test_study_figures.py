@@ -5,8 +5,9 @@ import json
 import pytest
 
 from minideeptalk.errors import LearnerError
+from minideeptalk.records.abilities import percent
 from minideeptalk.viz import alt_text, difference_figure, forgetting_map, front_figure, rival_curves
-from minideeptalk.viz.study import Difference, Spot, View, wrapped
+from minideeptalk.viz.study import Difference, RatePath, Spot, View, rate_figure, wrapped
 
 STAGES = ("0", "1", "2.1", "2.2", "3")
 NUMBERS = {"recipe": 1, "full": 2, "lazy": 3}
@@ -75,6 +76,17 @@ def test_arms_on_the_front_are_bold_joined_and_named():
     assert list(line.x) == [0.6, 0.7] and list(ours.text) == ["<b>1</b>"] and list(rivals.text) == ["<b>2</b>", "3"]
     assert list(rivals.error_y.array) == [0.1, 0]
     assert "in text: recipe (60 %, 90 %) and full (70 %, 50 %)" in alt_text(figure)
+
+
+def test_a_path_of_rates_is_a_line_whose_large_numbered_marker_is_the_rate_taken():
+    paths = [RatePath("recipe", "ours", [(0.2, 1.0), (0.5, 0.9), (0.4, 0.7)], 1), RatePath("full", "rivals", [(0.3, 0.8), (0.7, 0.2)], 1),
+             RatePath("lazy", "rivals", [(0.1, 1.0), (0.2, 0.9)], 0)]
+    figure = rate_figure(paths, NUMBERS, "speech", "text kept")
+    lines = {trace.customdata[0].split("<br>")[0]: trace for trace in figure.data}
+    assert [lines["1 recipe"].x, lines["1 recipe"].y] == [(0.2, 0.5, 0.4), (1.0, 0.9, 0.7)] and lines["1 recipe"].text == ("", "1", "")
+    assert lines["3 lazy"].text == ("3", "") and lines["3 lazy"].marker.size[0] > lines["3 lazy"].marker.size[1]
+    assert [trace.name for trace in figure.data if trace.showlegend] == ["ours", "rivals"]
+    assert all(f"{path.name} from {percent(path.points[0][0])}, {percent(path.points[0][1])} to" in alt_text(figure) for path in paths)
 
 
 def test_views_of_other_arms_are_refused():
