@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import torch
 
-from minideeptalk.training.dpo import HALF
 from minideeptalk.training.loop import choose_precision
 
 Name = TypeVar("Name", bound=Hashable)
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}  # of `choose_precision`
 
 
 def choose_clock(threads: int, device: str) -> tuple[Callable[[], float], str]:
