@@ -18,12 +18,13 @@ from minideeptalk.baselines.remedies import AVERAGED, DISTILLED, REPLAY
 from minideeptalk.baselines.routing import HARD_ROUTING, SEPARATE_ROUTERS
 from minideeptalk.baselines.selections import IMPORTANCE, RANDOM, SPLIT_BY_INDEX
 from minideeptalk.baselines.sequential import SEQUENTIAL
+from minideeptalk.baselines.weighted import WEIGHTED
 from minideeptalk.errors import LearnerError
 from minideeptalk.training.arm import ALIGNED, DEEPTALK, Arm
 
 MAIN = (ALIGNED, DEEPTALK, LANES, PUREMOE, SEQUENTIAL, IMPORTANCE, RANDOM[0], LORA_PUREMOE, DENSE)
 RIVALS = (*MAIN, LANES_COVERED, LANES_COPIED, LANES_FROM_SOUND, LANES_COPIED_FROM_SOUND, BY_TOKEN, BY_TOKEN_IMPORTANCE, *RANDOM[1:], SPLIT_BY_INDEX,
-          HARD_ROUTING, SEPARATE_ROUTERS, MOEXTEND, EXPERTS_APART, REPLAY, AVERAGED, DISTILLED, MODULAR, MODULAR_JOINED, CASCADE)
+          HARD_ROUTING, SEPARATE_ROUTERS, MOEXTEND, EXPERTS_APART, REPLAY, AVERAGED, DISTILLED, MODULAR, MODULAR_JOINED, CASCADE, *WEIGHTED)
 
 TIERS: dict[str, tuple[tuple[Arm, ...], int]] = {"A": (MAIN, 5), "B": (RIVALS, 3), "C": ((ALIGNED, *ABLATIONS), 3)}
 """Arms and number of seeds of each tier: the main arms, all rivals, the ablations."""
