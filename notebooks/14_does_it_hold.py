@@ -833,8 +833,8 @@ for question, begins in QUESTIONS.items():
     for arm in (arm for arm in ablations if arm.startswith(begins) and (arm, SHOWN[0]) in effects):
         cells = [effects[arm, name] for name in SHOWN]
         told_cells = (f"{100 * one.mean:+.1f}" + (f" ±&nbsp;{100 * one.half:.1f}" if one.half else "") + " *" * one.sure for one in cells)
-        rows.append((question, next(iter(ablations[arm].values()))["config"]["arm"]["changes"], *told_cells))
-Table(("question", "what was changed", "text kept", "answers, text", "answers, aloud", "words clear"), rows, f"Points better than {REFERENCE}, in pairs") if rows else None
+        rows.append((next(iter(ablations[arm].values()))["config"]["arm"]["changes"], question, str(cells[0].pairs), *told_cells))
+Table(("what was changed", "question", "seeds", "text kept", "answers, text", "answers, aloud", "words clear"), rows, f"Points better than {REFERENCE}, in pairs") if rows else None
 
 # %%
 print(f"{sum(row.sure for row in decided)} stars in {len(decided)} differences of three seeds or more; luck alone would give about {0.05 * len(decided):.0f}")
