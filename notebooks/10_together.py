@@ -59,7 +59,7 @@ chapter.diagram()
 # skill corrected for guessing. *Covered* skills are those whose text is repeated in after-training. No written *question* of an
 # *uncovered* one comes back. Two of these, reverse and compare, are still asked aloud, written down and answered; the other five are gone altogether.
 # A share below zero means: worse than guessing. A model that no longer answers with one of two candidates does not even guess.
-# Each arm runs at the learning rate that its trials spoke for, and at a smaller one all of them forget less and learn less speech: chapter 14 draws these paths, and
+# Each arm runs at the learning rate that its trials spoke for, and at a smaller one most forget less and learn less speech: chapter 14 draws these paths, and
 # compares arms where they speak equally well.
 #
 # The solid line is the recipe. Move the slider to see a rival beside it, with its t interval (`95 %`, over seeds) as a band.

@@ -410,7 +410,7 @@ Table(("arm", "learn, M", "text lost", *(name for name, _ in COLUMNS[3:6])), row
 # the answer out; and the `modular` thinker-talker. The text model of both is frozen, so they keep all text, like the bound.
 
 # %%
-APART = [arm for arm in ("cascade", "modular", "modular-joined") if arm in arms]
+APART = [arm for arm in TWO_MODELS if arm in arms]
 SHOWN = (COLUMNS[0], *COLUMNS[3:6], COLUMNS[7])
 rows = []
 for arm in [*APART, *(name for name in (LANES_COPIED_FROM_SOUND.name, LANES_COPIED.name, "puremoe", REFERENCE) if name in arms)]:
@@ -639,7 +639,6 @@ for layer in range(len(load)):
 # %%
 from minideeptalk.baselines.lanes import LEFT_OUT
 from minideeptalk.baselines.load_and_importance import compare_rules, missing_models
-from minideeptalk.teaching.findings import book_finding
 
 cases = book_finding("nano-load-and-importance", "load-and-importance")
 by_chance, models, held_out = (cases["result"][name] for name in ("by_chance", "models", "held_out"))
@@ -924,8 +923,8 @@ for verdict in ("met", "missed", "open"):
 Table(("goal", "measured, %", "verdict"), [(goal.words, goal.measured, goal.verdict) for goal in verdicts], "What we set out to show")
 
 # %%
-LATER = [arm for arm in (LANES_COPIED.name, LANES_COPIED_FROM_SOUND.name, LANES_FROM_SOUND.name, *(arm.name for arm in WEIGHTED)) if arm in measured]
-LATER = [arm for arm in LATER if kind_of(arm) == KINDS[1]]  # our changes
+LATER = [arm.name for arm in (LANES_COPIED, LANES_COPIED_FROM_SOUND, LANES_FROM_SOUND, *WEIGHTED)]
+LATER = [arm for arm in LATER if arm in measured and arm.startswith("deeptalk-")]
 late = [[goal for goal in goals(everyone, arm) if goal.words.startswith(f"{arm} ")] for arm in LATER]
 rows = [(of_arms[0].words.removeprefix(LATER[0]), *(f"{goal.measured}: {goal.verdict}".replace("± ", "±&nbsp;") for goal in of_arms)) for of_arms in zip(*late)]
 Table(("goal", *LATER), rows, "The same goals for the arms that came later, percent: a first look")
@@ -949,8 +948,8 @@ Table(("arm", "text kept", "answers, text", "answers, aloud", "words clear", "wo
 # is gone, and still no text is lost. So the forgetting of PureMoE buys little speech here: it is the price of *sharing* weights, not of learning. What these copies do not
 # give back are answers to spoken questions. That has a reason: a written step passes frozen weights in a spoken conversation, too, and cannot learn to read what was heard. Where the
 # conversation changes its lane at the first sound, the answers of the copies come back. What they then still lack are clear words. One guess, not tested: a request to say something
-# is *typed*, so frozen weights read it until the first sound. Weighted rows make words clearer in every arm that got them, PureMoE too, so hold each against the one with the same rows:
-# the second table below does.
+# is *typed*, so frozen weights read it until the first sound. Weighted rows make words clearer in every arm that got them, PureMoE too, so hold each against the one with the same rows,
+# as the last table does.
 #
 # With copies of everything, a lane for the whole conversation is the thought of two models above, in one set of weights: it bounds what a lane can do, and it costs as much.
 
