@@ -29,12 +29,11 @@ Below each heading stands the clock. In talking it is that of the rows alone: th
 clock, because that is what a listener waits.
 
 A bar is a claim that was set before it was measured. The shapes with the most tokens came when the bars with fewer had missed on the Intel processor, so
-they are rows and no bars; a table from before this was decided counts them as bars.
+they are rows and no bars.
 
-Each table names its date, and not all are of one age, so not every table has all rows. A table of layers without the row *plain autograd* is from
-before shapes that differ in their experts took turns. One of training without a bar of peak memory is from before its two processes took turns: there
-*allocator as found* ran first, and its ratio to ours also holds what the machine did in between. And the oldest, those of the AMD processor, are from
-before huge pages and normalisation by hand.
+Each table names its date. Those of the AMD processor are older and lack some rows: they are from before huge pages and normalisation by hand; shapes that
+differ in their experts did not take turns yet, nor did the two processes of a training step. There *allocator as found* ran first, and its ratio to ours
+also holds what the machine did in between.
 
 {sections}
 
@@ -45,8 +44,8 @@ What stands in no table was measured by hand, once, while it was tried; so it ha
 - **Unsorting the results** before adding them up (the usual spelling) reads and writes every row twice more. One sum over bags, in fixed order, took its place.
 - **Plain indexing** for the gather is slower than `index_select`; with memory that the allocator has just given back, much slower.
 - **The allocator as found** gives large buffers back to the system and fetches them anew. Keeping freed memory (`keep_memory`) is what the command line and
-  the notebooks ask for and the library never does by itself. What it gains depends on the machine: the tables of the Intel processor show a gain, those of
-  the AMD processor none.
+  the notebooks ask for and the library never does by itself. What it gains depends on the machine and on what a step allocates: transformers' step gains
+  in the tables of the Intel processor, where both took turns; ours, which makes fewer large buffers, hardly does.
 - **Small pages** make the processor look up an address for every few thousand bytes of a large buffer. `keep_memory` asks torch for huge pages, before its
   first tensor.
 - **torch's RMS normalisation** is, on a CPU, a chain of small operations that each read and write everything. Its gradient by hand took their place.
@@ -54,13 +53,17 @@ What stands in no table was measured by hand, once, while it was tried; so it ha
 - **Writing both halves of a gradient where they belong**, instead of joining them, saves a copy, which is little of the layer. `torch.compile` cannot
   follow, so there would be two spellings of one line.
 - **Keeping every row for the gradient** was quicker at few tokens and held more memory; gathering the rows again is cheaper at the sizes that matter here.
-- **Buffers with room ahead** for keys and values should beat transformers' cache, which copies all it had at every step. In the first tables of talking they
-  do not: *ours, transformers' cache* writes a short text quicker than *ours*. The newest table says whether that still holds.
+- **Buffers with room ahead** for keys and values should beat transformers' cache, which copies all it had at every step. In the tables of talking they
+  do not: *ours, transformers' cache* writes a short text a little quicker than *ours*. The copies of a short text are small.
 - **`torch.compile`** needs a compiler on the learner's machine and minutes of its own. It works (the grouped product is one operator to it, and a test holds
   that), but no recipe turns it on.
 - **Two threads for small steps** help on an idle machine and hurt on a busy one. So the loop measures both, again and again, and takes the quicker.
-- **Padding every expert to the busiest** makes each product one `bmm`. But loads are uneven, and padding is computed like all else: in most shapes of the
-  tables that have this row it is slower than ours, with one thread as with two. So it is the path of GPUs without a fused kernel.
+- **Padding every expert to the busiest** makes each product one `bmm`. But loads are uneven, and padding is computed like all else. With one thread it is
+  slower than ours in the tables that have this row. With two it is about as quick at many tokens, where it shares whole products out and ours splits each
+  of them; but these tables draw experts evenly, and a trained router does not. So it is the path of GPUs without a fused kernel.
+- **The gradient by hand** was meant to be quicker, too. Beside *plain autograd* it is so at the fewest tokens; at more it is about as quick with one thread and
+  with two often slower. It stays for its memory: a layer keeps fewer rows for its gradient, which takes about a fifth off the peak of a whole step at
+  `mini`. One layer alone does not show that, since its peak lies inside the gradient.
 - **A thread for each half of the experts** should share small products better than two threads in each product. Waking the threads and waiting for the
   slower one cost more than that saved.
 - **One expert after another, from its rows to its results**, keeps everything in the processor's cache. The many short calls cost what the cache saved.
