@@ -75,7 +75,7 @@ from minideeptalk.teaching import check
 from minideeptalk.teaching.samples import book_record, samples_folder, shipped_talker
 from minideeptalk.teaching.tables import Table
 from minideeptalk.viz.style import BLUE, GREEN, PURPLE, VERMILLION, finish
-from minideeptalk.world import FAMILIES
+from minideeptalk.world import CHANCE, FAMILIES
 
 text_model, finished = shipped_talker("0-pretrain"), shipped_talker()
 texts = json.loads((samples_folder() / "texts.json").read_text(encoding="utf8"))
@@ -506,14 +506,13 @@ for kind, names in kinds.items():
 
 # %%
 families = list(FAMILIES)
-chance = {name: family.chance for name, family in FAMILIES.items()}
 model, snapshots = small_model(), {}
 
 
 def watch(update, model=None, table=snapshots):
     """Examine the model and note what it can do above chance."""
     accuracy = text_accuracy(model, builder, "validation", count=60)
-    table[update] = {name: my_corrected(value, chance[name]) for name, value in accuracy.items()}
+    table[update] = {name: my_corrected(value, CHANCE[name]) for name, value in accuracy.items()}
 
 
 losses = my_training(model, draw, small, lambda update: watch(update, model), every=75)
@@ -523,7 +522,7 @@ watch(small.updates, model)
 def ability(model):
     """What the model can do above chance in each family, on the test."""
     accuracy = text_accuracy(model, builder, "test", count=100)
-    return {name: my_corrected(value, chance[name]) for name, value in accuracy.items()}
+    return {name: my_corrected(value, CHANCE[name]) for name, value in accuracy.items()}
 
 
 mine = ability(model)

@@ -63,7 +63,6 @@ from dataclasses import replace
 
 import plotly.graph_objects as go
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from minideeptalk.config import STEP_SECONDS, size_config
@@ -76,7 +75,7 @@ from minideeptalk.teaching.samples import book_record, sample_clips, shipped_run
 from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.teaching.tables import Table
 from minideeptalk.viz import AudioClip
-from minideeptalk.viz.style import BLUE, GREEN, PURPLE, VERMILLION, finish
+from minideeptalk.viz.style import BLUE, PURPLE, VERMILLION, finish
 
 talker, voice = shipped_talker(), Synthesizer()
 tokenizer, codec = talker.builder.tokenizer, talker.codec

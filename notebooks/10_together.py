@@ -80,8 +80,8 @@ from minideeptalk.config import size_config
 from minideeptalk.teaching import check
 from minideeptalk.teaching.tables import Table
 from minideeptalk.viz import forgetting_map, rival_curves, routing_heat_map
-from minideeptalk.viz.style import BLUE, GREEN, PURPLE, VERMILLION, finish
-from minideeptalk.world import FAMILIES
+from minideeptalk.viz.style import BLUE, VERMILLION, finish
+from minideeptalk.world import CHANCE, FAMILIES
 
 arms = {arm: runs for arm, runs in by_arm(committed_records()).items() if kind_of(arm) != "ablations"}
 seeds = {arm: len(runs) for arm, runs in arms.items()}
@@ -289,21 +289,19 @@ print(f"{moved} tensors moved, all of them parts of stage 3; mine ended where th
 from minideeptalk.evaluation.text_skills import text_accuracy
 from minideeptalk.records import relative_text_drop
 
-chance = {name: family.chance for name, family in FAMILIES.items()}
-
 
 def my_text_kept(before, after, names):
     """Mean over families of what is left of the ability above chance."""
     shares = []
     for name in names:
-        start, end = ((accuracy[name] - chance[name]) / (1 - chance[name]) for accuracy in (before, after))
+        start, end = ((accuracy[name] - CHANCE[name]) / (1 - CHANCE[name]) for accuracy in (before, after))
         if start >= 0.1:  # what was never learnt cannot be forgotten
             shares.append(end / start)
     return float(np.mean(shares))
 
 
 accuracies = some["metrics"]["text_accuracy"]
-drop = relative_text_drop(accuracies["before"], accuracies["after"], chance, covered)
+drop = relative_text_drop(accuracies["before"], accuracies["after"], CHANCE, covered)
 for group, names in (("all", families), ("covered", covered), ("uncovered", [f for f in families if f not in covered])):
     share = my_text_kept(accuracies["before"], accuracies["after"], names)
     np.testing.assert_allclose(1 - share, drop[group])

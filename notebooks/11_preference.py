@@ -85,7 +85,7 @@ from minideeptalk.teaching.sound_slider import SoundSlider
 from minideeptalk.teaching.tables import Table
 from minideeptalk.training.preferences import PreferencePlan
 from minideeptalk.viz import AudioClip
-from minideeptalk.viz.style import BLUE, GREEN, PURPLE, VERMILLION, finish
+from minideeptalk.viz.style import BLUE, GREEN, VERMILLION, finish
 from minideeptalk.world import speaking_text
 
 # %%

@@ -84,7 +84,7 @@ from minideeptalk.teaching.sounds import Sounds
 from minideeptalk.teaching.tables import Table
 from minideeptalk.viz import AudioClip
 from minideeptalk.viz.latency import parts_timeline, playback_figure
-from minideeptalk.viz.style import BLUE, GREEN, PURPLE, VERMILLION, finish
+from minideeptalk.viz.style import BLUE, VERMILLION, finish
 
 # %%
 talker, judge = shipped_talker(), Judge.load(shipped_run() / "judge")

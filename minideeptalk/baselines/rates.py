@@ -19,7 +19,7 @@ from minideeptalk.config import size_config
 from minideeptalk.errors import LearnerError
 from minideeptalk.records import relative_text_drop
 from minideeptalk.records.finding import finding, write_finding
-from minideeptalk.world import FAMILIES
+from minideeptalk.world import CHANCE
 
 SPEECH = ("spoken_qa_text", "said")
 """What a trial measured of speech, on the validation split."""
@@ -37,12 +37,11 @@ def collect_trials(folder: Path, covered: Iterable[str]) -> list[dict]:
     Raises:
         LearnerError: where no trial has finished.
     """
-    chance = {name: family.chance for name, family in FAMILIES.items()}
     rows = []
     for path in sorted((folder / "trials").glob("*-x*-s*/score.json")):
         parts = json.loads(path.with_name("parts.json").read_text(encoding="utf-8"))
         before, *_, after = accuracy_by_stage(parts["curves"]).values()  # in the order of the stages
-        drop = relative_text_drop(before, after, chance, covered)
+        drop = relative_text_drop(before, after, CHANCE, covered)
         rows.append({"arm": path.parent.name.rpartition("-x")[0], **json.loads(path.read_text(encoding="utf-8")),
                      "kept": {group: 1 - drop[group] for group in ("all", "covered", "uncovered")}})
     if not rows:

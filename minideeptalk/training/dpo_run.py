@@ -33,7 +33,7 @@ from minideeptalk.training.preferences import PreferencePlan, Preferences, make_
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.run import measure, surroundings
 from minideeptalk.training.stages import speech_stages
-from minideeptalk.world import FAMILIES, Tokenizer
+from minideeptalk.world import CHANCE, Tokenizer
 
 RECORD = "record-dpo.json"
 PLAN = PreferencePlan()
@@ -87,7 +87,7 @@ class PreferenceRun:
         """Delivery, text skills and spoken questions of the model as it is now."""
         config, known = self.size.evaluation, self.record["metrics"]["text_accuracy"]["before"]
         after = text_accuracy(self.model, self.builder, split, config.text_items)
-        drop = relative_text_drop(known, after, {name: family.chance for name, family in FAMILIES.items()}, self.size.world.covered)
+        drop = relative_text_drop(known, after, CHANCE, self.size.world.covered)
         questions = [question for question in self.spoken[split].questions if question.voice != HELD_OUT_VOICE.name]
         answered = spoken_questions(self.model, self.builder, self.examiners, questions[:config.spoken_questions])
         return delivery(self.model, self.builder, self.examiners, self.tools.ear, self.spoken["train"], self.spoken[split],

@@ -28,7 +28,7 @@ from minideeptalk.training.evaluate import open_finished, tools_and_speech
 from minideeptalk.training.preparation import Tools
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.stages import pretrain_stage
-from minideeptalk.world import FAMILIES
+from minideeptalk.world import CHANCE, FAMILIES
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _knocked_out(recipe: Recipe, models: dict[str, DeepTalkModel], selection: Se
     rows = [row | {"kept": kept_of(before, row["text_accuracy"])} for row in knock_out(last, exam, selection, depth.draws, seed)]
     asked = [FAMILIES[question.item.family].chance for question in exam.asked]
     return {"text_before": before, "knock_out": rows,
-            "chance": {"text_accuracy": {name: family.chance for name, family in FAMILIES.items()}, "spoken_qa": sum(asked) / len(asked)}}
+            "chance": {"text_accuracy": CHANCE, "spoken_qa": sum(asked) / len(asked)}}
 
 
 def _probed(models: dict[str, DeepTalkModel], spoken: dict[str, SpokenSet], recipe: Recipe, depth: Depth, seed: int) -> list[dict]:

@@ -28,7 +28,7 @@ from minideeptalk.training.loop import choose_precision
 from minideeptalk.training.preparation import Tools, synthesise
 from minideeptalk.training.recipe import Recipe
 from minideeptalk.training.stages import Stage
-from minideeptalk.world import FAMILIES, data_hash
+from minideeptalk.world import CHANCE, data_hash
 
 
 def run_recipe(size: str, folder: Path, seed: int = 0, arm: Arm = ALIGNED, shipped: Path | None = None,
@@ -88,10 +88,9 @@ def _measure(recipe: Recipe, talker: Talker, decoder: type[SpokenDecoder], exami
     speech = evaluate_speech(model, builder, examiners, spoken["train"], spoken["test"], config, decoder)
     before = _text_accuracy_after(recipe, "0")
     after = text_accuracy(model, builder, "test", config.text_items)
-    chance = {name: family.chance for name, family in FAMILIES.items()}
     questions, latency = speech["questions"], _latency(recipe, talker)
     return {
-        "relative_text_drop": relative_text_drop(before, after, chance, recipe.size.world.covered),
+        "relative_text_drop": relative_text_drop(before, after, CHANCE, recipe.size.world.covered),
         "text_accuracy": {"before": before, "after": after},
         "spoken_qa_text": questions["spoken_qa_text"], "spoken_qa_speech": questions["spoken_qa_speech"],
         "spoken_qa_by_family": questions["by_family"],
@@ -100,7 +99,7 @@ def _measure(recipe: Recipe, talker: Talker, decoder: type[SpokenDecoder], exami
         "codec_wer": speech["speaking"]["codec_wer"],
         "style_accuracy": speech["style"],
         "first_audio_ms": {name: latency[name] for name in ("parts", "p50", "p90")},
-        "chance": {"text_accuracy": chance, "spoken_qa_text": questions["chance"], "spoken_qa_speech": questions["chance"],
+        "chance": {"text_accuracy": CHANCE, "spoken_qa_text": questions["chance"], "spoken_qa_speech": questions["chance"],
                    "style_accuracy": 1 / len(STYLES)},
         "ceiling": {"spoken_qa_text": questions["typed"]},
         "counts": {"text_items_per_family": config.text_items, "spoken_questions": config.spoken_questions,

@@ -1,6 +1,6 @@
 """The mini world: ten text skills, their words, and splits in which what is tested was never trained (chapter 01)."""
 
-from minideeptalk.world.families import FAMILIES, data_hash, describe, mixture, split_of
+from minideeptalk.world.families import CHANCE, FAMILIES, data_hash, describe, mixture, split_of
 from minideeptalk.world.family import Family, Item
 from minideeptalk.world.numbers import number_value, number_words
 from minideeptalk.world.skills_text import fact_table
@@ -10,6 +10,6 @@ from minideeptalk.world.tokenizer import SPECIALS, Tokenizer
 from minideeptalk.world.vocabulary import SPEAKABLE, WORLD_WORDS, spoken_words
 
 __all__ = [
-    "FAMILIES", "SPEAKABLE", "SPECIALS", "SPLITS", "WORLD_WORDS", "Family", "Item", "Tokenizer", "data_hash", "describe",
+    "CHANCE", "FAMILIES", "SPEAKABLE", "SPECIALS", "SPLITS", "WORLD_WORDS", "Family", "Item", "Tokenizer", "data_hash", "describe",
     "fact_table", "mixture", "number_value", "number_words", "speaking_text", "split_of", "spoken_words",
 ]

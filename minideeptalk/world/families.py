@@ -16,6 +16,7 @@ from minideeptalk.world.splits import SPLITS, pick
 from minideeptalk.world.tokenizer import Tokenizer
 
 FAMILIES: dict[str, Family] = {family.name: family for family in SPOKEN_FAMILIES + TEXT_FAMILIES}
+CHANCE: dict[str, float] = {name: family.chance for name, family in FAMILIES.items()}  # the accuracy of guessing
 
 
 def _family(name: str) -> Family:
