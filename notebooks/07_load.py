@@ -121,7 +121,7 @@ spoken = spoken_material(questions=400, replies=300)
 sampler = chapter_sampler(model, spoken)
 print(len(spoken.questions), "questions and", len(spoken.replies), "replies")
 print("tasks of stage 1 with their weights:", align.tasks)
-heard = sampler.batch({"recognise": 1.0}, 64, f"heard-{chapter.seed}")  # 64 spoken questions
+heard = sampler.batch({"recognise": 1.0}, 64, f"heard-{chapter.seed}")  # 64 spoken questions of the training split
 written = sampler.batch({"all_text": 1.0}, 64, f"written-{chapter.seed}")  # 64 written ones
 
 # %% [markdown]
@@ -170,7 +170,7 @@ heard_before = next_words_right(model, heard)
 short = replace(align, updates=align.updates if not chapter.quick else 150)
 curve = my_alignment(model, short)
 heard_after = next_words_right(model, heard)
-print(f"words of a spoken question written down right: {heard_before:.1%} before, {heard_after:.1%} after")
+print(f"next words of heard questions, those before them given, ranked first: {heard_before:.1%} before, {heard_after:.1%} after")
 chapter.measure("words heard right after alignment", heard_after, grain=0.005);
 
 # %%
@@ -367,7 +367,8 @@ finish(figure, f"Lines of the Jensen-Shannon distance in three layers over the s
 # %% [markdown]
 # Nobody has yet told any expert to specialise, and the routers have not moved since text pretraining: what you see after stage
 # 1 is how sound, once it has been translated by the adapter, *happens* to fall on experts that text has shaped. That is the raw
-# material of the next chapter.
+# material of the next chapter. After that the distance *falls*, in the very stages that train one modality at a time. All doors are open here; the router stands still
+# until stage 3, and what it sees of sound changes. Chapter 10 finds the partition gone after stage 3. (The grey line was measured on your own model alone.)
 #
 # Is the router well? Three numbers, always together. The **gradient** is what the task asks of the router (in stages 1 and 2 it
 # is frozen, so nothing comes of it). The **entropy** says how unsure it is: 4 bits would be a router that does not care which
@@ -686,8 +687,8 @@ check("07-4", listen)
 # ## What this run has shown
 
 # %%
-print(f"- After {short.updates} updates of the border alone, {heard_after:.0%} of heard words were written down right;")
-print("  the model's text stayed the same, bit for bit.")
+print(f"- After {short.updates} updates of the border alone, {heard_after:.0%} of next words of heard questions were ranked first,")
+print("  those before them given; the model's text stayed the same, bit for bit.")
 print(f"- Sound and text were {distance.mean():.2f} apart in their use of experts; text and text {floor.mean():.2f}.")
 print(f"- In the shipped run the distance went from {means[STAGES[0]]:.2f} before alignment to {means[STAGES[1]]:.2f}")
 print(f"  after it, and was {means[STAGES[-1]]:.2f} at the end.")

@@ -344,8 +344,9 @@ chapter.measure("rank correlation of text load and importance", agreement["all s
 chapter.measure("text loss with everybody open", base.mean());
 
 # %% [markdown]
-# Read the number above before you read on. An interval that spans zero means: in this miniature, *text load tells next to
-# nothing about what text loses*. There are reasons. A busy expert may be easily replaced by the next best, together with the
+# Read the number above before you read on. An interval that spans zero does not say that there is no relation, only that so few questions do not show one. Measured
+# on more text, load and importance on the same skills, and in several text models, they agree weakly ([chapter 14](14_does_it_hold.ipynb)): too little to rely on for
+# one expert. (Mind also that to close an expert makes the others of a token weigh more.) There are reasons. A busy expert may be easily replaced by the next best, together with the
 # shared expert that is always there. A rarely visited expert may hold the one fact that nobody else knows. And the written questions
 # and answers of the profile were of covered skills only, for whoever adapts a published model has no more. (The rest of the text load
 # comes from the speech batches: transcripts, and requests to say words. So the *questions* of two uncovered skills were counted when they
@@ -452,7 +453,7 @@ Table(("audio experts", "pairs in use", "sum of gate weights", "balance loss", "
 
 # %% [markdown]
 # Look at the first line. There is one pair. The gate weights sum to exactly 1, where an open router gives much less, so the
-# experts' answer is suddenly louder. The balance loss is a constant and its gradient is rounding: it can balance nothing. So
+# experts' answer is suddenly louder (with more experts it is louder too, but less). The balance loss is a constant and its gradient is rounding: it can balance nothing. So
 # our sizes have more audio experts than a token needs, and the paper's case is there to be tried.
 #
 # Does the number matter for what is *learnt*? A short stage 2.1 for three numbers, same batches, judged on the same fresh

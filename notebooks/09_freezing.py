@@ -58,6 +58,9 @@ chapter.diagram()
 # model is shown speech only; of the experts only the audio experts are open and learn, and the adapter, audio rows and audio heads of
 # stage 1 go on learning. In stage 2.2 it is shown text only, and only the text experts are open and learn. The router stands still in both: it has to know its way when all experts are open again.
 #
+# This is our reading. As it is told, the paper trains the experts alone here, with the router frozen. Its published code freezes the adapter and trains router, shared
+# experts, norms and embeddings as well, and in stage 3 attention too. [Defaults](../book/defaults.md) has the table; chapter 14 tries a router that learns.
+#
 # Move through the stages. Solid bars learn, pale ones stand still.
 
 # %%
@@ -176,8 +179,8 @@ finish(figure, f"Two curves over the number of closed experts. With {at} closed,
                f"token sum to {rows[True][at]:.2f} if masked before the softmax and {rows[False][at]:.2f} after.", height=340)
 
 # %% [markdown]
-# Masked afterwards, the experts' answer fades beside the shared expert's, and in stage 3, with all doors open
-# again, it would suddenly be loud. The paper's published code masks before.
+# Either way the experts' answer changes its loudness when all doors open, which is the left end of the curves: masked before, it was louder behind doors; masked
+# after, it was much softer, faded beside the shared expert's. Masked before, a weight is the expert's share among those that are open. The paper's published code masks before.
 #
 # ## The same as the library's?
 #
@@ -416,9 +419,13 @@ assert shut > opened
 # stage 2.1 can take from text is only what text had kept in the experts that were given away. Then look at the shipped run, which
 # trained both stages at full length: between which two moments does text lose most? Chapter 10 begins there.
 #
+# And stage 2.2, which is to repair text? Here it repairs nothing that we can see. It is shown covered text alone, which was known by heart before it began; skills
+# that the stage before had touched do not come back by it.
+#
 # ## What it did to the routers and to the voice
 #
-# The router did not move, but what it *sees* did, for the layers below it have changed. So its health is worth a look. The
+# The router did not move, but what it *sees* did: sound comes through a changed adapter and changed audio rows, and the higher routers also read what changed experts
+# wrote. (The first router sees written tokens exactly as before.) So its health is worth a look. The
 # gradient is what the task would ask of it, were it free.
 
 # %%
@@ -468,7 +475,8 @@ Sounds([AudioClip(f"{name.capitalize()}, asked to say:", waves[0], words, "Are t
 
 # %% [markdown]
 # (More than all words can be wrong: a word too many counts as an error, too.) Compare the two lines of stage 2.1: the same
-# weights, and only the doors differ. With all experts open, steps of speech reach experts that never learnt to speak. So what
+# weights, and only the doors differ. With all experts open, steps of speech reach experts that never learnt to speak, and the audio experts are heard more softly,
+# since the gate weights of a token sum to less. Which of the two counts more, this does not tell. So what
 # stage 2.1 has taught is not yet of use to a model without doors, and at inference the paper's has none. Stage 3, in chapter 10,
 # trains with all experts open.
 
