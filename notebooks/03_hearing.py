@@ -640,7 +640,8 @@ Sounds(clips)
 # You hear the old words, and the judge, rougher for the noise, goes on about the old words, too. Only the ear hears the wish. A model that learns to please an ear may end up speaking like this: perfect in the ear's score, and
 # nonsense to everyone else. That is why chapter 11, which trains on a score of the spoken words, takes it from the judge, and why the final table should come from one that the training never met.
 #
-# The ear's **confidence** is a second guard. It asks how near the word's vector lies to those of training speech, and the deceived vectors lie elsewhere. Below a **threshold** the
+# The ear's **confidence** is a second guard. It asks how near the word's vector lies to those of training speech, and the deceived vectors lie elsewhere. (This is one noise on
+# one question, and the attack did not try to please the confidence, too; one that does may well pass.) Below a **threshold** the
 # miniature says that it did not understand. It was chosen after training, on speech that should be understood and on sounds that should not.
 #
 # ## What goes wrong: a voice never trained

@@ -74,7 +74,7 @@ from torch.nn import functional as F
 
 from minideeptalk.teaching import check
 from minideeptalk.teaching.tables import Table
-from minideeptalk.viz.style import BLUE, HEAT, VERMILLION, finish
+from minideeptalk.viz.style import BLUE, HEAT, PURPLE, VERMILLION, finish
 
 torch.set_printoptions(precision=3, sci_mode=False)
 B, T = 4, 64   # sequences, steps
@@ -149,11 +149,11 @@ print("the first token goes to experts", indices[0].tolist(), "with weights", we
 def my_loop(tokens, indices, weights, gate_up, down):
     """tokens (N, D), indices and weights (N, K), gate_up (E, 2H, D), down (E, D, H) -> (N, D)."""
     output = torch.zeros_like(tokens)
-    for expert in range(len(gate_up)):
+    for expert, (gate_up_weight, down_weight) in enumerate(zip(gate_up, down)):
         rows, slots = (indices == expert).nonzero(as_tuple=True)  # (n,), (n,) this expert's tokens
-        gate, up = (tokens[rows] @ gate_up[expert].T).chunk(2, dim=-1)  # (n, H), (n, H)
+        gate, up = (tokens[rows] @ gate_up_weight.T).chunk(2, dim=-1)  # (n, H), (n, H)
         hidden = F.silu(gate) * up * weights[rows, slots, None]  # (n, H)
-        output = output.index_add(0, rows, hidden @ down[expert].T)  # (N, D)
+        output.index_add_(0, rows, hidden @ down_weight.T)  # (N, D)
     return output
 
 
@@ -167,9 +167,9 @@ my_loop(tokens, indices, weights, gate_up, down).shape
 #
 # ## Build it: the experts, by one grouped product
 #
-# The loop starts several small operations for each expert, and a processor would rather have one large one. So: sort all choices by
+# The loop starts a dozen small operations for each expert, and looks through all choices each time. So: sort all choices by
 # expert, gather the tokens in that order, and let a *grouped* matrix product multiply each segment with its own
-# expert's weights.
+# expert's weights. (On a CPU that is still one product for each expert, started from C++; some GPUs have one kernel for all of them.)
 
 # %%
 def my_grouped(tokens, indices, weights, gate_up, down):
@@ -265,6 +265,9 @@ assert empty > 0
 #
 # Both compute the same numbers; the library takes the grouped one. We time them forwards and backwards, in turns, and keep the best of some rounds, so that
 # a busy moment hits neither alone.
+#
+# A third one takes part: the loop as one would write it first, with `gate_up[expert]` for an expert's weights. It gives the same numbers. But the gradient of such an
+# index is a table as large as *all* experts, filled with zeros but for one, and there is one for each expert. `zip` takes the table apart once instead.
 
 # %%
 def seconds(path, count, width=128, experts=16, hidden=128):
@@ -278,25 +281,31 @@ def seconds(path, count, width=128, experts=16, hidden=128):
     return time.process_time() - start
 
 
+def my_indexed_loop(tokens, indices, weights, gate_up, down):
+    """`my_loop`, which takes each expert's weights by its number."""
+    return my_loop(tokens, indices, weights, [gate_up[e] for e in range(len(gate_up))], [down[e] for e in range(len(down))])
+
+
+paths = {"loop": my_loop, "loop, weights by index": my_indexed_loop, "grouped": my_grouped}
 counts = [64, 256, 1024, 4096]
 rounds = 5 if chapter.quick else 20
-best = {(path.__name__, count): 9.0 for path in (my_loop, my_grouped) for count in counts}
+best = {(name, count): 9.0 for name in paths for count in counts}
 for _ in range(rounds):
-    for path, count in ((path, count) for count in counts for path in (my_loop, my_grouped)):
-        best[path.__name__, count] = min(best[path.__name__, count], seconds(path, count))
+    for name, count in best:
+        best[name, count] = min(best[name, count], seconds(paths[name], count))
 
 # %%
 figure = go.Figure()
-for path, colour, dash in (("my_loop", VERMILLION, "dash"), ("my_grouped", BLUE, "solid")):
-    micro = [1e6 * best[path, count] / count for count in counts]
-    figure.add_scatter(x=counts, y=micro, name=path.removeprefix("my_"), mode="lines+markers",
-                       line=dict(color=colour, dash=dash))
+for name, colour, dash in zip(paths, (VERMILLION, PURPLE, BLUE), ("dash", "dot", "solid")):
+    micro = [1e6 * best[name, count] / count for count in counts]
+    figure.add_scatter(x=counts, y=micro, name=name, mode="lines+markers", line=dict(color=colour, dash=dash))
 figure.update_xaxes(title="tokens in the batch", type="log", tickvals=counts)
 figure.update_yaxes(title="µs a token", type="log", tickvals=[1, 2, 5, 10, 20, 50, 100])
-ratios = [best["my_loop", count] / best["my_grouped", count] for count in counts]
+ratios = [best["loop", count] / best["grouped", count] for count in counts]
 for ratio, count in zip(ratios, counts):
-    print(f"at {count} tokens the loop takes {ratio:.2f} times as long")
-finish(figure, "Microseconds a token against tokens in the batch, for the loop and the grouped path.", height=360)
+    by_index = best["loop, weights by index", count] / best["grouped", count]
+    print(f"at {count} tokens the loop takes {ratio:.2f} times as long as the grouped path, with weights by index {by_index:.2f} times")
+finish(figure, "Microseconds a token against tokens in the batch, for two loops and the grouped path.", height=360)
 
 # %% [markdown]
 # ## Run it small
@@ -483,8 +492,8 @@ heat_map({"plain": trapped["K = 1, plain"], "renormalised": trapped["K = 1, reno
 
 # %% [markdown]
 # A router that was never trained tells some bits already: it cuts the space of tokens somewhere, and families lie on different sides. So
-# compare the bits with that number and not with zero. The trapped router has nothing that pulls it further: the balance loss spreads the
-# tokens, whatever they are.
+# compare the bits with that number and not with zero. The trapped router has nothing that pulls it towards families: only the balance loss, which spreads
+# tokens whatever they are, and chance move it. Over seeds its bits vary widely; it may lose half of them or keep what it told untrained.
 #
 # Compare the first row of the table with the last, too: in a world this small a weak balance loss hardly matters. Make it stronger in `train`, and watch load
 # and error move apart.

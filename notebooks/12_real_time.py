@@ -444,7 +444,7 @@ SoundSlider(players, tuple(joints), "joined: ", active=3)
 # what it decodes, so each chunk fades in and out by itself, and what you hear is a **hole** at every seam. The click comes when the hole is filled, by
 # context, but the two waves are cut together hard. So we count three things, over all seams of all answers:
 #
-# - the **loudness** within five milliseconds of the seam, against the whole decode at the same place;
+# - the **loudness** within five milliseconds of the seam, or of the middle of the cross-fade, against the whole decode at the same place;
 # - the **click score**: the sharpest bend of the wave at the seam, against the bends around it, and how often it beats `99` of `100` places
 #   elsewhere;
 # - the **distance** of the frames at a seam from the log-mel picture that the codes ask for.
@@ -464,10 +464,10 @@ def loudness(wave, place):
     return float(wave[place - 80:place + 80].square().mean().sqrt())
 
 
-def seams_of(wave, codes, whole):
-    """For each seam: loudness against the whole, dB; click score; distance of the picture; a click score elsewhere."""
+def seams_of(wave, codes, whole, back=0):
+    """So many samples back from each seam: loudness against the whole, dB; click score; distance of the picture; a click score elsewhere."""
     off = (log_mel(wave) - codec.decode_mel(codes)).abs().mean(dim=1)  # (4 F,)
-    for place in range(2 * STEP_SAMPLES, len(wave) - STEP_SAMPLES, 2 * STEP_SAMPLES):
+    for place in range(2 * STEP_SAMPLES - back, len(wave) - STEP_SAMPLES, 2 * STEP_SAMPLES):
         ratio = (loudness(wave, place) + 1e-5) / (loudness(whole, place) + 1e-5)
         frame = place // HOP
         change = 20 * np.log10(ratio) if loudness(whole, place) > AUDIBLE else np.nan
@@ -480,7 +480,7 @@ sounds = {name: [joined(answer.codes, joint, 2, 2) for answer in answers] for na
 found = {name: [] for name in joints}
 for name, made in sounds.items():
     for wave, answer, whole in zip(made, answers, sounds["whole"]):
-        found[name] += seams_of(wave, answer.codes, whole)
+        found[name] += seams_of(wave, answer.codes, whole, back=HOP if name == "cross-faded" else 0)  # two frames are faded
 tables = {name: np.array(rows) for name, rows in found.items()}  # (seams, 4) each
 sharp = np.quantile(tables["whole"][:, 3], 0.99)
 wrong = {name: word_error_rate(asked_words, judge.transcribe(made)) for name, made in sounds.items()}
@@ -497,8 +497,8 @@ heads = ("joined", "loudness at the seam", "sharper than 99 of 100 places", "dis
 Table(heads, rows, f"Medians over {len(found['whole'])} seams of {len(answers)} answers")
 
 # %% [markdown]
-# The row *whole* says what no joining can beat. Each other row pays somewhere: apart in loudness, a hard cut in clicks, and the cross-fade in
-# distance, since it mixes two waves whose phases differ. The judge of words hardly minds any of it; your ear does. The cross-fade has
+# The row *whole* says what no joining can beat. Each other row pays somewhere: apart in loudness; a hard cut in clicks, and in distance; and the cross-fade, while it lasts,
+# in loudness and distance, since two waves whose phases differ partly cancel where they are mixed. The judge of words hardly minds any of it; your ear does. The cross-fade has
 # a second price: it holds back two frames of 20 ms, so the first chunk sounds for that much less.
 #
 # ## How small may the first chunk be?
@@ -541,8 +541,9 @@ playback_figure(situations, "real-time factor ", active=3)
 
 # %% [markdown]
 # Move the slider from the left. As long as the factor is small, everything flows and the smallest first chunk is best. The first lane to break is *first 1, then 4*:
-# beyond a factor of a quarter, its one step of sound is over before four more are ready. Near one, chunks of one step stutter at every seam: each pays the codec
-# for its context again. Beyond one, nothing that streams can flow, and you are better off waiting.
+# beyond a factor of a quarter, its one step of sound is over before four more are ready. From about a half on, chunks of one step stutter at every seam: each pays the codec
+# for its context again, so this lane costs about twice the factor on the slider. Beyond one, whoever streams falls further behind with every chunk; only a first
+# chunk that is long enough to hold that lead back would flow.
 # That is why this project asks for a real-time factor of at most a fifth *throughout*: also at the end of a long answer.
 #
 # Why not chunks of one step always, on a fast machine? Each chunk is a seam more, and costs more codec time. Does the judge understand the words less
@@ -1187,7 +1188,7 @@ print(f"- Computing before the first sound: p50 {np.percentile(computing, 50):.0
 print(f"  p90 {np.percentile(computing, 90):.0f} ms on one thread; real-time factor {factor:.2f}.")
 print(f"- {tokens['read again']} steps of work became {tokens['cached']} with a cache, and no number changed.")
 print(f"- Joined apart, the loudness at seams changes by {seams['apart'][0]:+.1f} dB; "
-      f"cross-faded, by {seams['cross-faded'][0]:+.1f}.")
+      f"cross-faded, in the middle of the fade, by {seams['cross-faded'][0]:+.1f}.")
 print(f"- Two rows against one: right in text {gains['text'][0]:.0%} and {gains['text'][1]:.0%},")
 print(f"  right to the judge {gains['speech'][0]:.0%} and {gains['speech'][1]:.0%}; a step costs "
       f"{steps_ms['two rows'] / steps_ms['one row']:.2f} times as much.")

@@ -248,7 +248,8 @@ def by_chance(family, seed):
 
 
 seeds = range(10 * chapter.seed, 10 * chapter.seed + (6 if chapter.quick else 30))
-chance = {family: np.array([by_chance(family, seed) for seed in seeds]) for family in FAMILIES}  # (seeds, 2) each
+chance = {family: np.array([by_chance(family, 1000 * number + seed) for seed in seeds])  # (seeds, 2) each; no two families share a seed
+          for number, family in enumerate(FAMILIES)}
 
 # %%
 rows = [(family, f"{values[:, 0].mean():.2f}", f"{values[:, 0].min():.2f} to {values[:, 0].max():.2f}",
@@ -466,11 +467,11 @@ elif people:
 
 # %% [markdown]
 # Compare rows that differ in one thing. The ear knows *questions*: a lone word already makes it unsure, even in a voice that it
-# was trained on. A new voice costs some, too. But look at what the **telephone** does to voices that it knows perfectly well: few
-# questions are understood any more, and next to no digit.
+# was trained on. A new voice costs much, and the guard does not notice: it believes most of what it hears there, and is wrong in about half of that (the last column). And look
+# at what the **telephone** does to voices that it knows perfectly well: few questions are believed any more, next to no digit, and what it still believes is wrong.
 #
 # So if you, or we, had played telephone recordings of people to this ear and seen it refuse them all, we would have written: it knows a human voice
-# from a synthetic one. The control says that nothing of the kind was shown. The refusal is *right*, since the words would be wrong; but the width of the band alone
+# from a synthetic one. The control says that nothing of the kind was shown. A refusal is *right*, since the words would be wrong; but the width of the band alone
 # is enough to explain it. To learn something about human voices, take recordings of full width. Speech Commands has some, one call away:
 
 # %%
@@ -551,7 +552,7 @@ from minideeptalk.codec import Codec, PyramidCodec
 from minideeptalk.codec.pretrained import PretrainedCodec, pyramid_to_table, table_to_pyramid
 
 ours, mimi, encodec = PyramidCodec.load(shipped_run() / "codec"), MimiConfig(), EncodecConfig()
-codecs = {"ours": (ours.sample_rate / ours.step_samples, ours.num_codebooks, ours.codebook_size),
+codecs = {"ours, at mini": (ours.sample_rate / ours.step_samples, ours.num_codebooks, size_config("mini").codec.codebook_size),
           "Mimi, 8 of its codebooks": (mimi.sampling_rate / mimi.frame_size, 8, mimi.codebook_size),
           "SNAC, 24 kHz": (24_000 / (512 * 4), 7, 4096), "DAC, 16 kHz": (16_000 / 320, 12, 1024),
           "EnCodec, 24 kHz, 8 of its codebooks": (encodec.sampling_rate / encodec.hop_length, 8, encodec.codebook_size)}
@@ -627,7 +628,7 @@ for name, codec in (("Mimi", PretrainedCodec(small_mimi, num_codebooks=8)), ("DA
     back = codec.decode(codes)  # (T * step_samples,)
     assert abs(len(back) / codec.sample_rate - len(question) / SAMPLE_RATE) < codec.step_samples / codec.sample_rate
     rows.append((name, f"{codec.sample_rate:,}", str(tuple(codes.shape)), f"{len(back) / codec.sample_rate:.2f}"))
-Table(("codec", "rate", "codes", "seconds back"), rows,
+Table(("codec", "rate at our side", "codes", "seconds back"), rows,
       f"A question of {len(question) / SAMPLE_RATE:.2f} s through each")
 
 # %% [markdown]
@@ -852,7 +853,7 @@ rows = [(name, f"{operations / moved:.0f}", *(f"{float(f'{best[machine][name]:.2
          *("memory" if memory / moved < peak / operations else "arithmetic" for peak, memory in MACHINES.values()))
         for name, (operations, moved) in points.items()]
 heads = ("work", "operations a byte", *(f"tokens a second, {machine}" for machine in MACHINES),
-         *(f"held back by, {machine}" for machine in MACHINES))
+         *(f"held back by, of these two, {machine}" for machine in MACHINES))
 Table(heads, rows, "Upper bounds, estimated; a real step reaches a part of them")
 
 # %%
@@ -884,6 +885,9 @@ finish(figure, "Roofline: a line that rises with the operations for each byte an
 # All points stand left of the bend: small models wait for **memory**, not for arithmetic. That is why the expert layer of this library is written
 # to move few bytes, and why a machine with many times the arithmetic is not as many times faster here. When it talks, a model reads
 # every active weight to make a single token, so it cannot come near the roof's flat part; a batch of speakers would.
+#
+# There is a third wall, on no data sheet: every operation must be *started*, a few microseconds each on a GPU. A small model that talks to one person makes hundreds of tiny
+# operations a token and waits mostly for that. (And weights this small may stay in a GPU's cache.) So for *talking* at nano and mini these numbers are neither in reach nor strict bounds.
 #
 # ## What goes wrong: a rate taken for another
 #

@@ -27,8 +27,8 @@ class DeepTalkConfig(PreTrainedConfig):
         renormalise: whether the K gate weights are divided by their sum (paper: no).
         balance_weight: weight of the sequence-wise balance loss (paper: 0.001).
         combine: `mean` (paper) or `sum` of the eight rows of a step, or a `weighted` mean in which text counts as much as all codes.
-        embedding_multiplier: factor on the combined rows. The mean makes a new word about fifty times smaller than what the first
-            attention adds to it; copying and adding are then learnt later (chapter 05 measures it).
+        embedding_multiplier: factor on the combined rows. The mean makes a new word eight times smaller and the new table ten; together that is
+            about fifty times smaller than what the first attention adds (chapter 05 trains without the factor).
         heard_loudness: of a heard frame, beside a new word embedding; 0 leaves frames as the adapter makes them. The standard is about five
             times a trained word: quieter, more questions were understood on the validation split, but styles were lost.
         layout: where the words of a spoken answer stand: `ahead` (paper: all text first, then padding), `aligned` (each

@@ -29,11 +29,11 @@ def experts_loop(hidden, indices, weights, gate_up_proj, down_proj):
         (N, D): for each token, the weighted sum of its experts' outputs.
     """
     output = torch.zeros_like(hidden)
-    for expert in range(gate_up_proj.shape[0]):
+    for expert, (gate_up_weight, down_weight) in enumerate(zip(gate_up_proj, down_proj)):  # an index would make a gradient of all experts, for each
         token, slot = (indices == expert).nonzero(as_tuple=True)  # (n,), (n,)
-        gate, up = F.linear(hidden[token], gate_up_proj[expert]).chunk(2, dim=-1)  # (n, H), (n, H)
+        gate, up = F.linear(hidden[token], gate_up_weight).chunk(2, dim=-1)  # (n, H), (n, H)
         activated = F.silu(gate) * up * weights[token, slot, None].to(hidden.dtype)  # (n, H)
-        output = output.index_add(0, token, F.linear(activated, down_proj[expert]).to(output.dtype))
+        output.index_add_(0, token, F.linear(activated, down_weight).to(output.dtype))
     return output
 
 
