@@ -911,6 +911,32 @@ for arm in (REFERENCE, "deeptalk", *(arm for arm in ablations if arm.startswith(
 Table(("arm", "steps to the first whole frame", "questions, aloud", "TTS errors"), rows,
       "What a lag between streams, and words ahead of their sound, cost and gain, percent; steps, since these runs shared a machine with others, which spoils a clock")
 
+# %%
+TEXT_KEPT, IN_TEXT, ALOUD, CLEAR = SHOWN
+said = {("audio-experts-1", TEXT_KEPT): 1, ("audio-experts-1", IN_TEXT): -1, ("audio-experts-1", ALOUD): -1, ("without-1", CLEAR): 1, ("without-2.1", CLEAR): -1,
+        ("without-2.2", TEXT_KEPT): 0, ("without-3", IN_TEXT): -1, ("without-3", ALOUD): -1, ("without-3", CLEAR): -1, ("without-3", TEXT_KEPT): 0,
+        ("router-frozen-3", ALOUD): -1, ("joint-x0.1", IN_TEXT): -1, ("joint-x0.3", IN_TEXT): -1, ("joint-x0.1", TEXT_KEPT): 0, ("joint-x0.3", TEXT_KEPT): 0,
+        ("backbone-3-x1.0", TEXT_KEPT): 0, ("rows-mean", CLEAR): -1, ("heard-as-it-comes", IN_TEXT): -1, ("heard-as-it-comes", ALOUD): -1,
+        ("one-row", CLEAR): -1, ("one-row", TEXT_KEPT): 0, ("delay-level", CLEAR): -1, ("delay-stream", CLEAR): -1, ("layout-aligned", CLEAR): -1, ("layout-ahead", CLEAR): -1}
+for (arm, name), sign in said.items():
+    row = effects[arm, name]
+    assert (row.sure * np.sign(row.mean)) == sign, f"the text below says otherwise of {arm}, {name}"
+
+# %% [markdown]
+# What can be said, question by question; a cell has held each of these sentences against the table.
+#
+# - **Which experts speak** hardly matters: a few stars that point both ways, and no difference of more than a few points. That fits the short table at the top, where
+#   load did no better than the lot.
+# - **How many** is a trade: with a single audio expert more text is kept, and fewer questions are answered.
+# - **Which stages**: speech is learnt in stage 3, and some of the clear words in stage 2.1, without which they get worse. Stage 2.2 leaves no trace that we can tell: the text that
+#   it repeats was known. Nor does the alignment of stage 1 pay at equal updates: without it words come out clearer, and nothing is surely lost.
+# - **What learns, how fast**: a slower stage 3 costs answers and does not surely keep more text. A router that stays frozen costs answers aloud. Whether a backbone that
+#   learns forgets, three seeds do not decide.
+# - **What a step reads**: rows that are averaged and left small make words less clear, and heard frames that nobody levels cost answers.
+# - **Where words and codes stand** matters most: words that are not held at their sound cost most of the clear ones. A lag between codec streams gains
+#   nothing here, costs clear words, and makes the listener wait.
+# - **How it is decoded**: the second row, which finds the words while the first one speaks, is worth some of the clear ones.
+
 # %% [markdown]
 # One row got a second look, since its words were so much clearer in the first seed. A step reads eight rows, and in the recipe all count alike: seven codec rows drown
 # the one that holds the word. In `rows-weighted` the text counts as much as all codec rows together. Is that a better *recipe*, or does it help whoever reads eight

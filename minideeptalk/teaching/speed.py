@@ -18,7 +18,7 @@ The candidates of one shape ran **in turns**, so compare rows of one shape, not 
 turns with each other too, and so did the two processes of a training step: one keeps freed memory, and one, *allocator as found*, leaves it to the
 system. *× dense* is the time over that of the dense limit in the same run: 1 would be perfect. It depends on the processor, too: where products are
 quicker beside memory, all that a mixture of experts has to move and a dense layer has not weighs more. *Products alone* is the layer without that: its
-rows stand sorted before the clock starts, and nothing is summed; its gradient is torch's own, so at the largest shape it can be slower than our whole layer. What it loses to the dense limit is the price of many small products instead of few
+rows stand sorted before the clock starts, and nothing is summed; its gradient is torch's own. What it loses to the dense limit is the price of many small products instead of few
 large ones, and of larger gradients: every expert's weights get one, not only as many as a token uses. *Plain autograd* is our layer with nothing written
 by hand, and *fused AdamW step alone* the optimizer's over the layer's weights, in tokens a second if every batch has as many as the shape. It is counted
 apart because it grows with the experts however the layer is computed. In a shape, D is the width, E the experts, H the width of one expert, K the experts
@@ -61,8 +61,7 @@ What stands in no table was measured by hand, once, while it was tried; so it ha
 - **Padding every expert to the busiest** makes each product one `bmm`. But loads are uneven, and padding is computed like all else. With one thread it is
   slower than ours in the tables that have this row. With two it is about as quick at many tokens, where it shares whole products out and ours splits each
   of them; but these tables draw experts evenly, and a trained router does not. So it is the path of GPUs without a fused kernel.
-- **The gradient by hand** was meant to be quicker, too. Beside *plain autograd* it is so at the fewest tokens; at more it is about as quick with one thread and
-  with two often slower. It stays for its memory: a layer keeps fewer rows for its gradient, which takes a good part off the peak of a whole step. One
+- **The gradient by hand** was meant to be quicker, too. Beside *plain autograd* it is so at the fewest tokens; at more it is about as quick. It stays for its memory: a layer keeps fewer rows for its gradient, which takes a good part off the peak of a whole step. One
   layer alone does not show that, since its peak lies inside the gradient.
 - **Weights taken by index** in the clear loop, `gate_up_proj[expert]`, gave each expert a gradient as large as all of them, zeros but for its own. With 64
   experts that was most of the loop's time, and it is still the way of transformers' eager experts. The loop now takes the table apart once.
