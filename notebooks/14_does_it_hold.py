@@ -1056,7 +1056,7 @@ Table(("what changes", "gives", *HEADS), rows, "What each change to a lane adds,
 # %% [markdown]
 # Set the lanes side by side. With plain rows, low-rank lanes speak worse than PureMoE, and copies of everything, which train like PureMoE in one joint stage at a higher
 # rate, make up for most of it. How much of that is owed to their parameters, and how much to rate and plan, these arms cannot say: among the trials at the same rate
-# the copies were no better. And with weighted rows the low-rank lanes lack no clear words and no style that we can tell; what they lack are answers. Still no text is lost in any of
+# the copies were no better. And with weighted rows the low-rank lanes lack no clear words and no style that we can tell; what they lack are answers. Still, hardly any text is lost in any of
 # them. So the forgetting of PureMoE buys little speech here: it is the price of *sharing* weights, not of learning.
 #
 # In a lane a written step passes frozen weights in a spoken conversation, too, and cannot learn to read what was heard. That may be why answers to spoken questions stay
