@@ -31,8 +31,8 @@ clock, because that is what a listener waits.
 A bar is a claim that was set before it was measured. The shapes with the most tokens came when the bars with fewer had missed on the Intel processor, so
 they are rows and no bars.
 
-Each table names its date. Those of the AMD processor are older and lack some rows: they are from before huge pages and normalisation by hand; shapes that
-differ in their experts did not take turns yet, nor did the two processes of a training step. There *allocator as found* ran first, and its ratio to ours
+Each table names its date. Those of the AMD processor are older and lack some rows: they are from before huge pages, normalisation by hand and a clear loop
+that takes its weights apart once; shapes that differ in their experts did not take turns yet, nor did the two processes of a training step. There *allocator as found* ran first, and its ratio to ours
 also holds what the machine did in between.
 
 {sections}

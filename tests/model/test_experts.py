@@ -86,6 +86,19 @@ def test_loop_and_grouped_are_equal(kind):
         torch.testing.assert_close(grouped, loop, atol=1e-5, rtol=0, msg=name)
 
 
+def test_the_loop_makes_no_gradient_of_all_experts_for_each():
+    indices, weights = routing("even")
+    hidden, *projections = material()
+    nodes, seen = [experts_loop(hidden, indices, weights, *(part.requires_grad_() for part in projections)).grad_fn], []
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in seen:
+            seen.append(node)
+            nodes += [parent for parent, _ in node.next_functions]
+    names = [node.name() for node in seen]
+    assert names.count("UnbindBackward0") == 2 and "SelectBackward0" not in names
+
+
 @ALL_PATHS
 def test_an_expert_without_tokens_gets_a_gradient_of_exactly_zero(path):
     *_, gate_up, down = run(path, "one expert empty", torch.float32)
