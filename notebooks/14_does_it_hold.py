@@ -56,7 +56,7 @@ chapter.diagram()
 #
 # Each question compares two arms of the study, in pairs of one seed. `puremoe` trains everything jointly, the recipe is `deeptalk-aligned`.
 
-# %%
+# %% tags=["hide-input"]
 import numpy as np
 import plotly.graph_objects as go
 import torch
@@ -81,7 +81,7 @@ from minideeptalk.viz import difference_figure, front_figure
 from minideeptalk.viz.study import Difference, RatePath, Spot, View, rate_figure
 from minideeptalk.viz.style import BLUE, PURPLE, VERMILLION, finish
 
-# %%
+# %% tags=["hide-input"]
 records = committed_records()
 everyone = by_arm(records)
 arms = {arm: runs for arm, runs in everyone.items() if kind_of(arm) != "ablations"}
@@ -94,7 +94,7 @@ ABILITIES = {  # where a record has it, and whether less is better there
 SPEECH = list(ABILITIES)[2:]
 TWO_MODELS = ("cascade", "modular", "modular-joined")  # a text model that was left alone, and a voice beside it
 
-# %%
+# %% tags=["hide-input"]
 def ability(runs, name):
     """One ability by seed, more is better: an error rate or a loss becomes one minus it."""
     path, less = ABILITIES[name]
@@ -117,7 +117,7 @@ def compared(question, ours, theirs, name):
     return question, answer, *cells, told(difference, signed=True)
 
 
-# %%
+# %% tags=["hide-input"]
 ALOUD, CLEAR, STYLE = "spoken questions answered aloud", "words said clearly, unseen texts", "style mirrored"
 RECIPE, EVERYTHING, DRAWS = [REFERENCE], ["puremoe"], ["random-0", "random-1", "random-2"]
 questions = (("Does the recipe keep more text than a model that trains everything?", RECIPE, EVERYTHING, "text kept"),
@@ -893,7 +893,7 @@ rows = []
 for question, begins in QUESTIONS.items():
     for arm in (arm for arm in ablations if arm.startswith(begins) and (arm, SHOWN[0]) in effects):
         cells = [effects[arm, name] for name in SHOWN]
-        told_cells = (f"{100 * one.mean:+.1f}" + (f" ±&nbsp;{100 * one.half:.1f}" if one.half else "") + " *" * one.sure for one in cells)
+        told_cells = (f"{100 * one.mean:+.1f}" + (f" ±&nbsp;{100 * one.half:.1f}" if one.half else "") + "&nbsp;*" * one.sure for one in cells)
         rows.append((next(iter(ablations[arm].values()))["config"]["arm"]["changes"], question, str(cells[0].pairs), *told_cells))
 Table(("what was changed", "question", "seeds", "text kept", "answers, text", "answers, aloud", "words clear"), rows, f"Points better than {REFERENCE}, in pairs") if rows else None
 
@@ -949,7 +949,7 @@ rows = []
 for plain, heavy in ((REFERENCE, "rows-weighted"), *((arm.rates_of, arm.name) for arm in WEIGHTED)):
     gains = [paired_interval(ability(everyone.get(heavy, {}), name), ability(everyone[plain], name)) for name in SHOWN]
     if all(gains):
-        rows.append((plain, str(gains[0].count), *(told(gain, signed=True) + " *" * gain.sure_of_sign for gain in gains)))
+        rows.append((plain, str(gains[0].count), *(told(gain, signed=True) + "&nbsp;*" * gain.sure_of_sign for gain in gains)))
 Table(("arm", "seeds", "text kept", "answers, text", "answers, aloud", "words clear"), rows, "Points that weighted rows add, in pairs; a star is sure of its sign") if rows else None
 
 # %% [markdown]
@@ -1025,7 +1025,7 @@ Table(("goal", *LATER), rows, "The same goals for the arms that came later, perc
 def beside(arm, other):
     """Points more than another arm, in text kept and in all kinds of speech."""
     pairs = (paired_interval(ability(measured[arm], name), ability(measured[other], name)) for name in ("text kept", *SPEECH))
-    return [told(pair, signed=True).replace("± ", "±&nbsp;") + " *" * pair.sure_of_sign for pair in pairs]
+    return [told(pair, signed=True).replace("± ", "±&nbsp;") + "&nbsp;*" * pair.sure_of_sign for pair in pairs]
 
 
 HEADS = ("text kept", "answers, text", "answers, aloud", "words clear", "words heard", "style")
