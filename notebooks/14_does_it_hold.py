@@ -111,7 +111,7 @@ def compared(question, ours, theirs, name):
     for names in (ours, theirs):
         values = [ability(everyone[arm], name) for arm in names]
         found.append({seed: float(np.mean([one[seed] for one in values])) for seed in set.intersection(*map(set, values))})
-        cells.append(f"{names[0] if len(names) == 1 else f'mean of {len(names)} draws'}: {told(t_interval(list(found[-1].values())))}")
+        cells.append(f"{names[0] if len(names) == 1 else f'mean of {len(names)} draws'}: {told(t_interval(list(found[-1].values())))}".replace(" ± ", "&nbsp;±&nbsp;"))
     difference = paired_interval(*found)
     answer = "cannot tell" if not difference.sure_of_sign else "yes" if difference.mean > 0 else "no"
     return question, answer, *cells, told(difference, signed=True)
