@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from minideeptalk.baselines.ablations import ABLATIONS
 from minideeptalk.baselines.budgets import REFERENCE
-from minideeptalk.baselines.intervals import Interval, paired_interval, t_interval
+from minideeptalk.baselines.intervals import Interval, interval_of, paired_interval, t_interval
 from minideeptalk.baselines.lanes import LEFT_OUT
 from minideeptalk.records import relative_text_drop
 
@@ -182,7 +182,7 @@ def goals(arms: Mapping[str, Mapping[int, Mapping]], ours: str, rival: str = "pu
         arms: records by arm and seed, as `summary.by_arm` gives them. ours: the arm of this project's own method.
     """
     def lost(arm: str) -> Interval | None:
-        return _over(metric(arms.get(arm, {}), *LOST).values())
+        return interval_of(metric(arms.get(arm, {}), *LOST).values())
 
     def level(arm: str, limit: float, interval: Interval | None, skills: str = "the text skills") -> Goal:
         return Goal(f"{arm} loses at most {limit:.1%} of {skills}", told(interval), at_most(interval, limit))
@@ -198,7 +198,7 @@ def goals(arms: Mapping[str, Mapping[int, Mapping]], ours: str, rival: str = "pu
         made.append(Goal(f"{ours} {words} as {rival}, within {100 * AS_GOOD:.0f} points", told(difference, signed=True), no_worse(difference)))
     for control in CONTROLS:
         made.append(_beats(gain(LOST, REFERENCE, control, True), gain(("spoken_qa_text",), REFERENCE, control), control))
-    unread = _over(1 - kept for kept in kept_of(arms.get(ours, {}), LEFT_OUT).values())
+    unread = interval_of(1 - kept for kept in kept_of(arms.get(ours, {}), LEFT_OUT).values())
     return [*made, level(ours, 0.02, unread, f"{' and '.join(LEFT_OUT)}, which its selection did not read (added later)")]
 
 
@@ -210,8 +210,8 @@ def style_goals(style: Mapping, blind: str = "cascade") -> list[Goal]:
     """
     result = style["result"]
     ceiling, chance = result["ceiling"]["mirrored"], result["chance"]
-    of_ceiling = _over(score / ceiling for score in style_scores(style, REFERENCE, "mirrored"))
-    by_chance = _over(style_scores(style, blind, "mirrored"))
+    of_ceiling = interval_of(score / ceiling for score in style_scores(style, REFERENCE, "mirrored"))
+    by_chance = interval_of(style_scores(style, blind, "mirrored"))
     return [Goal(f"{REFERENCE} mirrors a style at {0.8:.0%} of the ceiling or more", told(of_ceiling), at_most(_turned(of_ceiling), -0.8)),
             Goal(f"{blind} mirrors a style by chance, {chance:.0%}, within {100 * AS_GOOD:.0f} points", told(by_chance), at_most(by_chance, chance + AS_GOOD))]
 
@@ -249,12 +249,6 @@ def _apart(less: Interval | None, more: Interval | None, one: str, other: str) -
     decided = less is not None and more is not None and less.decides and more.decides
     verdict = OPEN if not decided else MET if less.mean + less.half < more.mean - more.half else MISSED
     return Goal(f"{one} loses less than {other}, with intervals that do not meet", f"{told(less)} and {told(more)}", verdict)
-
-
-def _over(values: Iterable[float]) -> Interval | None:
-    """Their interval; None where there is no value."""
-    values = list(values)
-    return t_interval(values) if values else None
 
 
 def _turned(interval: Interval | None) -> Interval | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,10 +58,16 @@ def t_interval(values: Sequence[float]) -> Interval:
     return Interval(mean, t_quantile(count - 1) * spread / count ** 0.5, count)
 
 
+def interval_of(values: Iterable[float]) -> Interval | None:
+    """`t_interval`; None where there is no value."""
+    values = list(values)
+    return t_interval(values) if values else None
+
+
 def paired_interval(ours: dict[int, float], theirs: dict[int, float]) -> Interval | None:
     """Interval of the difference (ours minus theirs) over the seeds that both have; None where there are none.
 
     Runs of one seed share text model, alignment and test items, so their difference varies less than either.
     """
     common = sorted(set(ours) & set(theirs))
-    return t_interval([ours[seed] - theirs[seed] for seed in common]) if common else None
+    return interval_of(ours[seed] - theirs[seed] for seed in common)

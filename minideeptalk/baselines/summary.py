@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minideeptalk.baselines.budgets import REFERENCE
-from minideeptalk.baselines.intervals import Interval, paired_interval, t_interval
+from minideeptalk.baselines.intervals import Interval, interval_of, paired_interval
 from minideeptalk.baselines.paper import PAPER, SOURCE
 from minideeptalk.errors import LearnerError
 from minideeptalk.records import read_record
@@ -96,8 +96,7 @@ def values_of(runs: Mapping[int, Mapping], column: Column) -> dict[int, float]:
 
 def mean_of(runs: Mapping[int, Mapping], column: Column) -> Interval | None:
     """A metric's mean over seeds with its t interval."""
-    values = values_of(runs, column)
-    return t_interval(list(values.values())) if values else None
+    return interval_of(values_of(runs, column).values())
 
 
 def study_table(records: Sequence[Mapping]) -> str:
