@@ -92,6 +92,7 @@ ABILITIES = {  # where a record has it, and whether less is better there
     "words said clearly, unseen texts": (("tts_wer", "unseen"), True), "heard words written down": (("asr_wer",), True),
     "style mirrored": (("style_accuracy", "mirrored"), False)}
 SPEECH = list(ABILITIES)[2:]
+TEXT_KEPT, _, IN_TEXT, ALOUD, CLEAR, _, STYLE = ABILITIES
 TWO_MODELS = ("cascade", "modular", "modular-joined")  # a text model that was left alone, and a voice beside it
 
 # %% tags=["hide-input"]
@@ -118,7 +119,6 @@ def compared(question, ours, theirs, name):
 
 
 # %% tags=["hide-input"]
-ALOUD, CLEAR, STYLE = "spoken questions answered aloud", "words said clearly, unseen texts", "style mirrored"
 RECIPE, EVERYTHING, DRAWS = [REFERENCE], ["puremoe"], ["random-0", "random-1", "random-2"]
 questions = (("Does the recipe keep more text than a model that trains everything?", RECIPE, EVERYTHING, "text kept"),
              ("Does it answer more spoken questions aloud?", RECIPE, EVERYTHING, ALOUD),
@@ -886,15 +886,21 @@ for same in (same for same in by_choice.values() if len(same) > 1):
 QUESTIONS = {"which experts speak": ("formula-", "loads-apart"), "how many speak": ("audio-experts-",), "which stages": ("without-",),
              "what learns, how fast": ("router-", "shared-", "joint-", "backbone-"), "what a step reads": ("rows-", "heard-"),
              "where words and codes stand": ("layout-", "delay-"), "how it is decoded": ("one-row",)}
-SHOWN = ("text kept", "spoken questions answered in text", "spoken questions answered aloud", "words said clearly, unseen texts")
+SHOWN = (TEXT_KEPT, IN_TEXT, ALOUD, CLEAR)
 effects = {(row.name, name): row for name in SHOWN for row in tables[name]}
+
+
+def starred(difference, sure):
+    """A difference in points, with a star where it is sure of its sign."""
+    return told(difference, signed=True).replace("± ", "±&nbsp;") + "&nbsp;*" * sure
+
+
 decided = [row for row in effects.values() if row.pairs >= 3 and row.name not in twins]
 rows = []
 for question, begins in QUESTIONS.items():
     for arm in (arm for arm in ablations if arm.startswith(begins) and (arm, SHOWN[0]) in effects):
         cells = [effects[arm, name] for name in SHOWN]
-        told_cells = (f"{100 * one.mean:+.1f}" + (f" ±&nbsp;{100 * one.half:.1f}" if one.half else "") + "&nbsp;*" * one.sure for one in cells)
-        rows.append((next(iter(ablations[arm].values()))["config"]["arm"]["changes"], question, str(cells[0].pairs), *told_cells))
+        rows.append((next(iter(ablations[arm].values()))["config"]["arm"]["changes"], question, str(cells[0].pairs), *(starred(one, one.sure) for one in cells)))
 Table(("what was changed", "question", "seeds", "text kept", "answers, text", "answers, aloud", "words clear"), rows, f"Points better than {REFERENCE}, in pairs") if rows else None
 
 # %%
@@ -912,15 +918,17 @@ Table(("arm", "steps to the first whole frame", "questions, aloud", "TTS errors"
       "What a lag between streams, and words ahead of their sound, cost and gain, percent; steps, since these runs shared a machine with others, which spoils a clock")
 
 # %%
-TEXT_KEPT, IN_TEXT, ALOUD, CLEAR = SHOWN
-said = {("audio-experts-1", TEXT_KEPT): 1, ("audio-experts-1", IN_TEXT): -1, ("audio-experts-1", ALOUD): -1, ("without-1", CLEAR): 1, ("without-2.1", CLEAR): -1,
-        ("without-2.2", TEXT_KEPT): 0, ("without-3", IN_TEXT): -1, ("without-3", ALOUD): -1, ("without-3", CLEAR): -1, ("without-3", TEXT_KEPT): 0,
+said = {**{(arm, name): 0 for arm, names in (("without-1", (TEXT_KEPT, IN_TEXT, ALOUD)), ("without-2.2", SHOWN)) for name in names},
+        ("audio-experts-1", TEXT_KEPT): 1, ("audio-experts-1", IN_TEXT): -1, ("audio-experts-1", ALOUD): -1, ("without-1", CLEAR): 1, ("without-2.1", CLEAR): -1,
+        ("without-3", IN_TEXT): -1, ("without-3", ALOUD): -1, ("without-3", CLEAR): -1, ("without-3", TEXT_KEPT): 0,
         ("router-frozen-3", ALOUD): -1, ("joint-x0.1", IN_TEXT): -1, ("joint-x0.3", IN_TEXT): -1, ("joint-x0.1", TEXT_KEPT): 0, ("joint-x0.3", TEXT_KEPT): 0,
         ("backbone-3-x1.0", TEXT_KEPT): 0, ("rows-mean", CLEAR): -1, ("heard-as-it-comes", IN_TEXT): -1, ("heard-as-it-comes", ALOUD): -1,
         ("one-row", CLEAR): -1, ("one-row", TEXT_KEPT): 0, ("delay-level", CLEAR): -1, ("delay-stream", CLEAR): -1, ("layout-aligned", CLEAR): -1, ("layout-ahead", CLEAR): -1}
 for (arm, name), sign in said.items():
     row = effects[arm, name]
     assert (row.sure * np.sign(row.mean)) == sign, f"the text below says otherwise of {arm}, {name}"
+assert all(abs(row.mean) < 0.05 for row in effects.values() if row.name.startswith(("formula-", "loads-apart")))
+assert not any(row.sure and row.mean > 0 for row in effects.values() if row.name.startswith("delay-"))
 
 # %% [markdown]
 # What can be said, question by question; a cell has held each of these sentences against the table.
@@ -933,7 +941,7 @@ for (arm, name), sign in said.items():
 # - **What learns, how fast**: a slower stage 3 costs answers and does not surely keep more text. A router that stays frozen costs answers aloud. Whether a backbone that
 #   learns forgets, three seeds do not decide.
 # - **What a step reads**: rows that are averaged and left small make words less clear, and heard frames that nobody levels cost answers.
-# - **Where words and codes stand** matters most: words that are not held at their sound cost most of the clear ones. A lag between codec streams gains
+# - **Where words and codes stand** matters most: words that are not held at their sound cost half of the clear ones, or more. A lag between codec streams gains
 #   nothing here, costs clear words, and makes the listener wait.
 # - **How it is decoded**: the second row, which finds the words while the first one speaks, is worth some of the clear ones.
 
@@ -949,7 +957,7 @@ rows = []
 for plain, heavy in ((REFERENCE, "rows-weighted"), *((arm.rates_of, arm.name) for arm in WEIGHTED)):
     gains = [paired_interval(ability(everyone.get(heavy, {}), name), ability(everyone[plain], name)) for name in SHOWN]
     if all(gains):
-        rows.append((plain, str(gains[0].count), *(told(gain, signed=True) + "&nbsp;*" * gain.sure_of_sign for gain in gains)))
+        rows.append((plain, str(gains[0].count), *(starred(gain, gain.sure_of_sign) for gain in gains)))
 Table(("arm", "seeds", "text kept", "answers, text", "answers, aloud", "words clear"), rows, "Points that weighted rows add, in pairs; a star is sure of its sign") if rows else None
 
 # %% [markdown]
@@ -1025,7 +1033,7 @@ Table(("goal", *LATER), rows, "The same goals for the arms that came later, perc
 def beside(arm, other):
     """Points more than another arm, in text kept and in all kinds of speech."""
     pairs = (paired_interval(ability(measured[arm], name), ability(measured[other], name)) for name in ("text kept", *SPEECH))
-    return [told(pair, signed=True).replace("± ", "±&nbsp;") + "&nbsp;*" * pair.sure_of_sign for pair in pairs]
+    return [starred(pair, pair.sure_of_sign) for pair in pairs]
 
 
 HEADS = ("text kept", "answers, text", "answers, aloud", "words clear", "words heard", "style")

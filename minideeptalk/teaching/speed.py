@@ -45,7 +45,7 @@ What stands in no table was measured by hand, once, while it was tried; so it ha
 - **Plain indexing** for the gather is slower than `index_select`; with memory that the allocator has just given back, much slower.
 - **The allocator as found** gives large buffers back to the system and fetches them anew. Keeping freed memory (`keep_memory`) is what the command line and
   the notebooks ask for and the library never does by itself. What it gains depends on the machine and on what a step allocates: transformers' step gains
-  in the tables of the Intel processor, where both took turns; ours, which makes fewer large buffers, hardly does.
+  in the tables of the Intel processor, where both took turns; ours hardly does.
 - **Small pages** make the processor look up an address for every few thousand bytes of a large buffer. `keep_memory` asks torch for huge pages, before its
   first tensor.
 - **torch's RMS normalisation** is, on a CPU, a chain of small operations that each read and write everything. Its gradient by hand took their place.
