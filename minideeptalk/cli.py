@@ -149,7 +149,7 @@ def study(args) -> int:
     from minideeptalk.teaching.research import study, table_of
 
     if not args.table:
-        study(args.out, args.size, args.tier, args.arms, args.seed, args.seeds, args.scale, args.workers, args.trials)
+        study(args.out, args.size, args.tier, args.arms, args.seed, args.seeds, args.scale, args.workers, args.trials, args.rates)
     print(table_of(args.out))
     return 0
 
@@ -338,6 +338,7 @@ def _add_study(commands) -> None:
     parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="times the updates of every stage after 0 (default 1)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="runs side by side, one thread each (default 2)")
     parser.add_argument("--trials", action="store_true", help="first try three learning rates for every arm, judged on validation")
+    parser.add_argument("--rates", metavar="DIR", help="take the rates that trials in another study chose, of another size perhaps")
     parser.add_argument("--table", action="store_true", help="only print the table of what has run")
 
 

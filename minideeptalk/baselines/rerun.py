@@ -8,6 +8,7 @@ from pathlib import Path
 from minideeptalk.baselines.arms import find_arm
 from minideeptalk.baselines.study import Plan, run_study
 from minideeptalk.baselines.trials import at_rate, factor_of
+from minideeptalk.errors import LearnerError
 from minideeptalk.records import Comparison, compare, different_settings, read_record
 from minideeptalk.training.folders import begin_run
 from minideeptalk.training.run import run_recipe
@@ -24,9 +25,11 @@ WHERE = ("config.study.shared",)
 LEAST = 0.05
 """Another processor rounds otherwise, and training amplifies it: no band is narrower than this."""
 
-
 def bands_of(record: Mapping) -> dict[str, float]:
-    """How far a second run of the same recipe may lie from this one: twice the standard error of a difference of two shares."""
+    """How far a second run of the same recipe may lie from this one: twice the standard error of a difference of two shares.
+
+    A word error rate above one is no share: inserted words make it, in any number, and its band is half of it.
+    """
     counts, found = record["metrics"]["counts"], {}
     for metric, counted in BANDS.items():
         value = record["metrics"]
@@ -34,7 +37,8 @@ def bands_of(record: Mapping) -> dict[str, float]:
             value = value[name]
         if value is not None:
             share = min(max(value, 0.0), 1.0)
-            found[metric] = max(LEAST, 2 * (2 * share * (1 - share) / counts[counted]) ** 0.5)
+            band = 2 * (2 * share * (1 - share) / counts[counted]) ** 0.5
+            found[metric] = max(LEAST, band if value <= 1 else value / 2)
     return found
 
 
@@ -45,10 +49,14 @@ def rerun(record: Mapping, folder: Path, shipped: Path | None = None, say: Calla
         shipped: ready tools and text model; used where the record's run used them.
 
     Raises:
-        LearnerError: for a folder in which another run lies.
+        LearnerError: for a folder in which another run lies, and for a record of stage 4.
     """
     arm, seed = find_arm(record["arm"]), record["seed"]
     study = record["config"].get("study")
+    if "preference" in record["config"]:
+        raise LearnerError("a record of a whole recipe", f"one of stage 4, {record['arm']} with seed {record['seed']}",
+                           "stage 4 goes on from a finished run, which a record does not hold",
+                           "minideeptalk train --size nano --out DIR, then minideeptalk dpo DIR")
     if study is None:
         began_with = shipped if any("shipped" in note for note in record["notes"]) else None
         begin_run(folder, resume=True, size=record["size"], seed=seed, arm=arm.name, scratch=began_with is None)

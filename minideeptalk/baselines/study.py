@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from minideeptalk.baselines.summary import records_in
 from minideeptalk.baselines.trials import FACTORS, TRIAL_SEEDS, at_rate, best_factor, trials_of, validate_trial
 from minideeptalk.config import SizeConfig, size_config
 from minideeptalk.errors import LearnerError
@@ -44,6 +45,7 @@ class Plan:
         size: the dial. folder: everything goes there. arms: what is compared. seeds: runs of each arm, paired by seed.
         scale: factor on the updates of all stages after 0; it stands in each record.
         shipped: folder with ready tools and, for seed 0, a text model; None makes everything in the study's folder.
+        rates: another study, or its records, whose trials decide the learning rates; None for trials of its own, if any.
     """
 
     size: str
@@ -52,6 +54,7 @@ class Plan:
     seeds: tuple[int, ...]
     scale: float = 1.0
     shipped: Path | None = None
+    rates: Path | None = None
 
     @property
     def config(self) -> SizeConfig:
@@ -62,6 +65,11 @@ class Plan:
     def tools(self) -> Path:
         """Folder of what all runs share: tools and spoken material."""
         return self.folder / "shared" / "tools"
+
+    @property
+    def tried(self) -> Path:
+        """Where the trials of learning rates are."""
+        return self.rates or self.folder
 
 
 def scaled(size: SizeConfig, scale: float) -> SizeConfig:
@@ -162,9 +170,11 @@ def _trial(job: Job, recipe: Recipe) -> None:
 def _run(job: Job, recipe: Recipe) -> None:
     record = complete(recipe, {"study": {"scale": job.plan.scale, "shared": job.before().folder.name}})
     record["curves"] = thinned(record["curves"])
-    record["budget"]["learning_rate_trials"] = trials_of(job.plan.folder, job.arm)
+    record["budget"]["learning_rate_trials"] = trials_of(job.plan.tried, job.arm)
     record["notes"] = [note for note in record["notes"] if "shipped" not in note] + [
         "one run of a study: tools are shared by all, the text model and stage 1 by the arms of this seed", INTERVALS]
+    if job.plan.rates is not None:
+        record["notes"].append(f"learning rates: as trials at {_told_by_records(job.plan.rates)['size']} chose them, in another study")
     RunRecord(**record).write(job.record)
 
 
@@ -194,7 +204,7 @@ def jobs(plan: Plan, step: str) -> list[Job]:
     found = {}
     for seed in plan.seeds[:TRIAL_SEEDS] if step == "trial" else plan.seeds:
         for arm in plan.arms if step != "trial" else [arm for arm in plan.arms if arm.rates_of is None]:
-            for factor in FACTORS if step == "trial" else [best_factor(plan.folder, arm)]:
+            for factor in FACTORS if step == "trial" else [best_factor(plan.tried, arm)]:
                 job = Job(plan, arm, seed, step, factor)
                 if not job.finished.exists() and not job.record.exists():
                     found.setdefault(job.folder, job)
@@ -277,8 +287,8 @@ def _all_tried(plan: Plan) -> None:
 
 
 def _told_by_records(folder: Path) -> dict:
-    """What a folder with nothing but another study's `records` goes on with."""
-    for path in sorted((folder / "records").glob("*.json"))[:1]:
+    """What a folder with nothing but another study's records goes on with."""
+    for path in sorted(records_in(folder).glob("*.json"))[:1]:
         record = json.loads(path.read_text(encoding="utf-8"))
         return {"size": record["size"], "scale": record["config"]["study"]["scale"]}
     return {}

@@ -45,14 +45,18 @@ COLUMNS = (
 )
 
 
+def records_in(folder: Path) -> Path:
+    """Where the records of a study lie: in its folder `records`, or right in a folder that has nothing else."""
+    return folder / "records" if (folder / "records").is_dir() else folder
+
+
 def read_records(folder: Path) -> list[dict]:
     """All records of a study's folder, or of a folder that holds records.
 
     Raises:
         LearnerError: where there are none.
     """
-    folder = folder / "records" if (folder / "records").is_dir() else folder
-    records = [read_record(path) for path in sorted(folder.glob("*.json"))]
+    records = [read_record(path) for path in sorted(records_in(folder).glob("*.json"))]
     if not records:
         raise LearnerError("a folder with run records", f"none in {folder}", "no run of the study has finished",
                            "minideeptalk study --size nano --tier A --out DIR")
@@ -60,7 +64,7 @@ def read_records(folder: Path) -> list[dict]:
 
 
 def committed_records(folder: Path | None = None, size: str = "nano") -> list[dict]:
-    """The records of the study that the book shows: `book/records/study` of a checkout, or the same as installed.
+    """The records of the study that the book shows: `book/records/study-mini` at `mini` and so on, `book/records/study` at `nano`.
 
     They are not validated again; a test does that for all that is committed.
 
@@ -71,7 +75,7 @@ def committed_records(folder: Path | None = None, size: str = "nano") -> list[di
         LearnerError: where there are none.
     """
     if folder is None:
-        folder = records_folder() / "study"
+        folder = records_folder() / ("study" if size == "nano" else f"study-{size}")
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     records = [record for record in records if record["size"] == size]
     if not records:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from minideeptalk.baselines.summary import records_in
 from minideeptalk.baselines.talking import partner
 from minideeptalk.config import SizeConfig
 from minideeptalk.evaluation.spoken import Examiners, speaking_wer
@@ -66,9 +67,9 @@ def validate_trial(recipe: Recipe, model: DeepTalkModel, tools: Tools, spoken: S
 
 
 def trials_of(folder: Path, arm: Arm) -> list[dict]:
-    """The trials that decide an arm's rates (`Arm.rates_of`), in a study's folder: as its records have them, else the finished ones."""
+    """The trials that decide an arm's rates (`Arm.rates_of`), in a folder of a study or of its records: as these have them, else the finished ones."""
     name = arm.rates_of or arm.name
-    for path in sorted((folder / "records").glob(f"{name}-s[0-9]*.json"))[:1]:
+    for path in sorted(records_in(folder).glob(f"{name}-s[0-9]*.json"))[:1]:
         if told := json.loads(path.read_text(encoding="utf-8"))["budget"]["learning_rate_trials"]:
             return told
     paths = [path for factor in FACTORS for path in sorted((folder / "trials").glob(f"{name}-x{factor:g}-s*/score.json"))]

@@ -182,6 +182,17 @@ def test_the_records_of_a_study_are_enough_for_another_to_go_on(plan, calls, tmp
     assert best_factor(copied.folder, copied.arms[1]) == 3.0
 
 
+def test_a_study_of_another_size_takes_over_the_rates_that_were_tried(plan, calls, tmp_path):
+    run_study(replace(plan, arms=plan.arms[:1]), workers=1, say=quiet, trials=True)
+    larger = replace(plan, folder=tmp_path / "larger", size="mini", arms=plan.arms[:1], seeds=(0,), shipped=None, rates=plan.folder / "records")
+    calls.clear()
+    assert [job.factor for job in jobs(larger, "run")] == [3.0]
+    run_study(larger, workers=1, say=quiet)
+    assert not _tried(calls)
+    record = read_record(larger.folder / "records" / f"{NAMES[0]}-s0.json")
+    assert len(record["budget"]["learning_rate_trials"]) == 2 * len(FACTORS) and any("trials at nano" in note for note in record["notes"])
+
+
 def test_a_trial_leaves_the_shared_alignment_alone():
     for arm in map(find_arm, NAMES):
         for usual, faster in zip(arm.stages(size_config("nano")), at_rate(arm, 3.0).stages(size_config("nano"))):
@@ -213,6 +224,14 @@ def test_a_record_of_no_study_is_not_run_again_over_another_run(record_of, monke
     monkeypatch.setattr(rerun, "run_recipe", lambda *_: pytest.fail("ran"))
     (tmp_path / "config.json").write_text(json.dumps({"size": "nano", "seed": published["seed"] + 1, "arm": "puremoe", "scratch": True}))
     with pytest.raises(LearnerError, match="another run lies there"):
+        rerun.rerun(published, tmp_path)
+
+
+def test_a_record_of_stage_4_is_not_run_again_without_it(record_of, monkeypatch, tmp_path):
+    published = record_of("deeptalk-aligned")
+    published["config"] = {"preference": {"updates": 60}}
+    monkeypatch.setattr(rerun, "run_recipe", lambda *_: pytest.fail("ran"))
+    with pytest.raises(LearnerError, match="minideeptalk dpo"):
         rerun.rerun(published, tmp_path)
 
 

@@ -37,6 +37,20 @@ def test_arms_and_seeds_can_be_named(command, plans, folder):
     assert ([arm.name for arm in plan.arms], plan.seeds, plan.shipped) == (["puremoe", "dense"], (2, 3), None)
 
 
+def test_rates_that_another_study_tried_are_taken_over_or_missed(command, plans, folder, tmp_path):
+    words = ("study", "--out", tmp_path / "larger", "--size", "mini", "--rates", folder)
+    status, _, err = command(*words, "--arms", "deeptalk-aligned")
+    assert status == 2 and "trials of every arm" in err and plans == []
+    path = folder / "records" / "deeptalk-aligned-s0.json"
+    record = read_record(path)
+    record["budget"]["learning_rate_trials"] = [{"factor": 3.0, "score": 0.5}]
+    RunRecord(**record).write(path)
+    assert command(*words, "--arms", "deeptalk-aligned,puremoe")[2].count("none of puremoe,")
+    assert command(*words, "--arms", "deeptalk-aligned", "--trials")[0] == 2 and plans == []
+    command(*words, "--arms", "deeptalk-aligned")
+    assert plans[0][0].tried == folder
+
+
 def test_the_table_alone_trains_nothing(command, plans, folder, tmp_path):
     assert command("study", "--out", folder, "--table")[0] == 0 and plans == []
     status, _, err = command("study", "--out", tmp_path / "none", "--table")

@@ -16,5 +16,5 @@ def test_the_commit_of_every_record_is_an_ancestor():
     if git("rev-parse", "--is-shallow-repository") != "false":
         pytest.skip("not a checkout with its whole history")
     known = set(git("rev-list", "HEAD").split())
-    named = {path.name: json.loads(path.read_text(encoding="utf-8")).get("commit") for path in (ROOT / "book" / "records").rglob("*.json")}
-    assert named and not {name: commit for name, commit in named.items() if commit and commit not in known}
+    named = {path: json.loads(path.read_text(encoding="utf-8")).get("commit") for path in (ROOT / "book" / "records").rglob("*.json")}
+    assert named and not {path.name: commit for path, commit in named.items() if commit and commit not in known}
