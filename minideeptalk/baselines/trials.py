@@ -70,7 +70,7 @@ def trials_of(folder: Path, arm: Arm) -> list[dict]:
     """The trials that decide an arm's rates (`Arm.rates_of`), in a folder of a study or of its records: as these have them, else the finished ones."""
     name = arm.rates_of or arm.name
     for path in sorted(records_in(folder).glob(f"{name}-s[0-9]*.json"))[:1]:
-        if told := json.loads(path.read_text(encoding="utf-8"))["budget"]["learning_rate_trials"]:
+        if told := json.loads(path.read_text(encoding="utf-8"))["budget"].get("learning_rate_trials"):
             return told
     paths = [path for factor in FACTORS for path in sorted((folder / "trials").glob(f"{name}-x{factor:g}-s*/score.json"))]
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
