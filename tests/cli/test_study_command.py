@@ -45,7 +45,7 @@ def test_rates_that_another_study_tried_are_taken_over_or_missed(command, plans,
     record = read_record(path)
     record["budget"]["learning_rate_trials"] = [{"factor": 3.0, "score": 0.5}]
     RunRecord(**record).write(path)
-    assert command(*words, "--arms", "deeptalk-aligned,puremoe")[2].count("none of puremoe,")
+    assert command(*words, "--arms", "deeptalk-aligned,puremoe")[2].count("none of puremoe;")
     assert command(*words, "--arms", "deeptalk-aligned", "--trials")[0] == 2 and plans == []
     command(*words, "--arms", "deeptalk-aligned")
     assert plans[0][0].tried == folder
