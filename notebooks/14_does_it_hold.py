@@ -66,7 +66,7 @@ from minideeptalk.baselines.budgets import REFERENCE, undeclared
 from minideeptalk.baselines.evidence import (
     KINDS, front, goals, kept_of, kind_of, lost_at_most_all, metric, preference_goal, style_goals, told)
 from minideeptalk.baselines.intervals import paired_interval, t_interval, t_quantile
-from minideeptalk.baselines.lanes import LANES, LEFT_OUT  # this book's own recipe; its page says what it changes
+from minideeptalk.baselines.lanes import LANES, LANES_COVERED, LEFT_OUT  # this book's own recipe; its page says what it changes
 from minideeptalk.baselines.lanes_copied import LANES_COPIED
 from minideeptalk.baselines.lanes_from_sound import LANES_COPIED_FROM_SOUND, LANES_FROM_SOUND
 from minideeptalk.baselines.paper import PAPER, SOURCE
@@ -119,14 +119,16 @@ def compared(question, ours, theirs, name):
 
 
 # %% tags=["hide-input"]
-RECIPE, EVERYTHING, DRAWS = [REFERENCE], ["puremoe"], ["random-0", "random-1", "random-2"]
+RECIPE, EVERYTHING, DRAWS, COVERED = [REFERENCE], ["puremoe"], ["random-0", "random-1", "random-2"], [LANES_COVERED.name]
 questions = (("Does the recipe keep more text than a model that trains everything?", RECIPE, EVERYTHING, "text kept"),
              ("Does it answer more spoken questions aloud?", RECIPE, EVERYTHING, ALOUD),
              ("Does it say words more clearly?", RECIPE, EVERYTHING, CLEAR),
              ("Do experts chosen by load keep more text than experts drawn by lot?", RECIPE, DRAWS, "text kept"),
              ("Do they answer more questions aloud?", RECIPE, DRAWS, ALOUD),
-             ("Can more text be kept? Lanes, our own arm, do they keep more?", [LANES.name], RECIPE, "text kept"),
-             ("Do they answer more aloud than the model that trains everything?", [LANES.name], EVERYTHING, ALOUD),
+             ("Can more text be kept? Lanes, our own arm, read more text to choose. Do they keep more?", [LANES.name], RECIPE, "text kept"),
+             ("Do lanes that read no more than the recipe?", COVERED, RECIPE, "text kept"),
+             ("Do these answer more aloud than the recipe?", COVERED, RECIPE, ALOUD),
+             ("Do lanes answer more aloud than the model that trains everything?", [LANES.name], EVERYTHING, ALOUD),
              ("And lanes with copies of everything?", [LANES_COPIED_FROM_SOUND.name], EVERYTHING, ALOUD),
              ("Does one model answer more aloud than a cascade?", EVERYTHING, ["cascade"], ALOUD),
              ("Does it give a speaking style back more often?", EVERYTHING, ["cascade"], STYLE))
@@ -135,7 +137,8 @@ Table(("question", "answer", "the one", "the other", "difference, points"), [com
 
 # %% [markdown]
 # So one half of the claim holds: with experts set apart the recipe keeps what full training loses, and it pays for that in speech. The other half, that *load* should
-# choose them, cannot be told from a draw by lot. Is more text kept *at equal speech*, too? Which choices of the recipe matter? What beats it, and how sure is
+# choose them, cannot be told from a draw by lot. Lanes keep more; but they read more text to choose, and those that read no
+# more cannot be told from the recipe in what they keep. They speak better all the same. Is more text kept *at equal speech*, too? Which choices of the recipe matter? What beats it, and how sure is
 # each of these lines? That is the rest of this chapter.
 #
 # ## The front
@@ -918,6 +921,11 @@ Table(("arm", "steps to the first whole frame", "questions, aloud", "TTS errors"
       "What a lag between streams, and words ahead of their sound, cost and gain, percent; steps, since these runs shared a machine with others, which spoils a clock")
 
 # %%
+AHEAD, PADDED = everyone["layout-ahead"], everyone["layout-ahead-padding"]  # these two differ in nothing else
+padding = {name: paired_interval(ability(PADDED, name), ability(AHEAD, name)) for name in SHOWN}
+print("padding in the loss:", ", ".join(f"{name} {told(gain, signed=True)}{'*' * gain.sure_of_sign}" for name, gain in padding.items()), "points beside words ahead without it")
+
+# %%
 said = {**{(arm, name): 0 for arm, names in (("without-1", (TEXT_KEPT, IN_TEXT, ALOUD)), ("without-2.2", SHOWN)) for name in names},
         ("audio-experts-1", TEXT_KEPT): 1, ("audio-experts-1", IN_TEXT): -1, ("audio-experts-1", ALOUD): -1, ("without-1", CLEAR): 1, ("without-2.1", CLEAR): -1,
         ("without-3", IN_TEXT): -1, ("without-3", ALOUD): -1, ("without-3", CLEAR): -1, ("without-3", TEXT_KEPT): 0,
@@ -929,6 +937,7 @@ for (arm, name), sign in said.items():
     assert (row.sure * np.sign(row.mean)) == sign, f"the text below says otherwise of {arm}, {name}"
 assert all(abs(row.mean) < 0.05 for row in effects.values() if row.name.startswith(("formula-", "loads-apart")))
 assert not any(row.sure and row.mean > 0 for row in effects.values() if row.name.startswith("delay-"))
+assert [gain.sure_of_sign * np.sign(gain.mean) for gain in padding.values()] == [-1, 0, 1, 1]
 
 # %% [markdown]
 # What can be said, question by question; a cell has held each of these sentences against the table.
@@ -942,7 +951,8 @@ assert not any(row.sure and row.mean > 0 for row in effects.values() if row.name
 #   learns forgets, three seeds do not decide.
 # - **What a step reads**: rows that are averaged and left small make words less clear, and heard frames that nobody levels cost answers.
 # - **Where words and codes stand** matters most: words that are not held at their sound cost half of the clear ones, or more. A lag between codec streams gains
-#   nothing here, costs clear words, and makes the listener wait.
+#   nothing here, costs clear words, and makes the listener wait. Where all words come first, padding fills the rest of the text stream: to learn it, too, makes
+#   more words clear and more answers right aloud, costs a little text, and does not come near the recipe.
 # - **How it is decoded**: the second row, which finds the words while the first one speaks, is worth some of the clear ones.
 
 # %% [markdown]
@@ -1061,15 +1071,32 @@ STEPS = (("copies for low rank", LANES_COPIED.name, LANES.name), ("one lane from
 rows = [(words, after, *beside(after, before)) for words, after, before in STEPS if {after, before} <= set(measured)]
 Table(("what changes", "gives", *HEADS), rows, "What each change to a lane adds, points in pairs; a star is sure of its sign")
 
+# %%
+def lack(arm):
+    """Speech that an arm has beyond the rival with the same rows, by measure, in pairs."""
+    return {name: paired_interval(ability(measured[arm], name), ability(measured[RIVALS[arm]], name)) for name in SPEECH}
+
+
+low_rank, copies, one_lane, heavy, both = map(lack, (LANES.name, LANES_COPIED.name, LANES_COPIED_FROM_SOUND.name, WEIGHTED[1].name, WEIGHTED[2].name))
+won_back = {name: 1 - copies[name].mean / low_rank[name].mean for name in SPEECH}
+print("of what low-rank lanes lack, copies win back: " + ", ".join(f"{name} {share:.0%}" for name, share in won_back.items()))
+worse = {words: {name for name in SPEECH if lacks[name].sure_of_sign} for words, lacks in zip(("low rank", "one lane", "heavy", "both"), (low_rank, one_lane, heavy, both))}
+HEARD = SPEECH[3]
+assert all(lacks[name].mean < 0 for lacks in (low_rank, one_lane, heavy) for name in SPEECH if lacks[name].sure_of_sign)
+assert worse == {"low rank": set(SPEECH), "one lane": {CLEAR, HEARD}, "heavy": {ALOUD, HEARD}, "both": set()}
+assert min(won_back[CLEAR], won_back[STYLE]) > 0.5 > max(won_back[IN_TEXT], won_back[ALOUD], won_back[HEARD])
+
 # %% [markdown]
-# Set the lanes side by side. With plain rows, low-rank lanes speak worse than PureMoE, and copies of everything, which train like PureMoE in one joint stage at a higher
-# rate, make up for most of it. How much of that is owed to their parameters, and how much to rate and plan, these arms cannot say: among the trials at the same rate
-# the copies were no better. And with weighted rows the low-rank lanes lack no clear words and no style that we can tell; what they lack are answers. Still, hardly any text is lost in any of
-# them. So the forgetting of PureMoE buys little speech here: it is the price of *sharing* weights, not of learning.
+# Set the lanes side by side; a cell has held these sentences, too, against the records. With plain rows, low-rank lanes speak worse than PureMoE in every measure. Copies of
+# everything, which train like PureMoE in one joint stage at a higher rate, win back most of that in clear words and in style, and little of it in answers. How much of it is owed to their
+# parameters, and how much to rate and plan, these arms cannot say. With weighted rows the low-rank lanes lack no clear words and no style that we can tell; they
+# answer less aloud, and write less well what they heard. Still, hardly any text is lost in any of them. And copies in one lane, with weighted rows, lack nothing that can
+# be told: there, all that PureMoE forgets buys no speech that we could measure. But these copies are as many weights as PureMoE has, stored once more. Whether that can be had for less, the
+# low-rank lanes leave open.
 #
 # In a lane a written step passes frozen weights in a spoken conversation, too, and cannot learn to read what was heard. That may be why answers to spoken questions stay
 # behind. Where the conversation changes its lane at the first sound, answers come closer; the stars above say for which arms that is sure. What copies then still lack with plain
-# rows are clear words. One guess, not tested: a request to say something is *typed*, so frozen weights read it until the first sound. With weighted rows no
+# rows are clear words, and a trace of heard ones. One guess, not tested: a request to say something is *typed*, so frozen weights read it until the first sound. With weighted rows no
 # difference from the rival with the same rows can be told.
 #
 # With copies of everything, a lane for the whole conversation is the thought of two models above, in one set of weights: it bounds what a lane can do, and it costs as much.

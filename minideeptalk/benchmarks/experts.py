@@ -15,6 +15,7 @@ from transformers.models.olmoe.configuration_olmoe import OlmoeConfig
 from transformers.models.olmoe.modeling_olmoe import OlmoeExperts
 
 from minideeptalk.benchmarks.record import bar, row
+from minideeptalk.benchmarks.roofline import Machine, layer_work, measure_machine
 from minideeptalk.benchmarks.timing import autocast, in_turns, peak_memory_mb
 from minideeptalk.model import Experts, SwiGLU, choose_expert_path
 from minideeptalk.model.grouped import experts_padded, sort_by_expert
@@ -48,7 +49,7 @@ SHAPES = {
 LIMIT, GROWTH = 1.25, 1.15
 FEW, MANY = 4, 64  # experts between which a layer's cost should hardly grow
 GPU_TOKENS = 65536  # of one more shape there: fewer leave a GPU waiting for its next kernel
-BAR_TOKENS = 4096  # shapes with more came when these had missed their bars, so they are rows and no bars
+BAR_TOKENS = 4096  # shapes with more came when a first run had missed the bars of these, so they are rows and no bars
 
 
 def bench_experts(size: str, rounds: int, clock: Callable[[], float], device: str, dtype: torch.dtype) -> dict:
@@ -63,21 +64,31 @@ def bench_experts(size: str, rounds: int, clock: Callable[[], float], device: st
     groups: dict[Shape, list[Shape]] = {}
     for shape in shapes:
         groups.setdefault(replace(shape, E=0), []).append(shape)
-    rows = [entry for group in groups.values() for entry in group_rows(group, rounds, clock, device, dtype)]
+    machine = measure_machine(device, dtype, clock)
+    rows = [entry for group in groups.values() for entry in group_rows(group, rounds, clock, device, dtype, machine)]
     path, reason = choose_expert_path(device, dtype)
     notes = [f"path `{path}`: {reason}", f"{dtype}, forward and backward, evenly random choices; the time of the best round",
-             f"transformers batched_mm stands where its copies of weights, one for each choice, take less than {LARGEST_GATHER / 1e6:.0f} MB"]
+             f"transformers batched_mm stands where its copies of weights, one for each choice, take less than {LARGEST_GATHER / 1e6:.0f} MB",
+             f"roofline: {machine}, measured here before the rows"]
     if device == "cuda":
         notes.append("the bars were set for CPUs; transformers' grouped_mm computes in the dtype of its weights, fp32, also under autocast")
     return {"rows": rows, "bars": bars(shapes, rows) if device == "cpu" else [], "notes": notes + growth_notes(shapes, rows)}
 
 
-def group_rows(shapes: list[Shape], rounds: int, clock: Callable[[], float], device: str, dtype: torch.dtype) -> list[dict]:
+def group_rows(shapes: list[Shape], rounds: int, clock: Callable[[], float], device: str, dtype: torch.dtype, machine: Machine) -> list[dict]:
     """The rows of several shapes, all of whose candidates take turns."""
     candidates = {(shape, name): run for shape in shapes for name, run in make_candidates(shape, device, dtype).items()}
     best = {key: min(times) for key, times in in_turns(candidates, rounds, clock).items()}
     return [row(name, str(shape), shape.N, seconds, None if name == UPDATE else best[shape, DENSE],
-                peak_memory_mb(candidates[shape, name], device)) for (shape, name), seconds in best.items()]
+                peak_memory_mb(candidates[shape, name], device), share_of_roofline=_share(machine, shape, name, dtype, seconds))
+            for (shape, name), seconds in best.items()]
+
+
+def _share(machine: Machine, shape: Shape, name: str, dtype: torch.dtype, seconds: float) -> float | None:
+    if name == UPDATE:
+        return None
+    chosen = shape.K * shape.H
+    return machine.least_seconds(layer_work(shape.N, shape.D, chosen, chosen if name == DENSE else shape.E * shape.H, dtype)) / seconds
 
 
 def make_candidates(shape: Shape, device: str, dtype: torch.dtype = torch.float32) -> dict[str, Callable[[], object]]:
@@ -175,7 +186,7 @@ def growth_notes(shapes: tuple[Shape, ...], rows: list[dict]) -> list[str]:
     optimizer = [f"the optimizer's step apart: over the weights of {MANY} experts it takes {growth(rows, UPDATE, many):.1f} times that over "
                  f"{FEW}, {many}" for many in grown(shapes)]
     later = [f"cost with {MANY} experts over cost with {FEW}, {many}: {growth(rows, OURS, many):.3f}, no bar, "
-             f"because this shape was added when {BAR_TOKENS} tokens had missed theirs" for many in grown(shapes) if many.N > BAR_TOKENS]
+             f"since this shape was added when a first run had missed the bar of {BAR_TOKENS} tokens" for many in grown(shapes) if many.N > BAR_TOKENS]
     return optimizer + later
 
 

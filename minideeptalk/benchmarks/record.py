@@ -79,14 +79,18 @@ def write(record: dict, path: Path | str) -> Path:
     return path
 
 
+def told(entry: dict, name: str, form: str) -> str:
+    """A number of a row; a dash where it was not measured, or is older than this number."""
+    return "-" if entry.get(name) is None else format(entry[name], form)
+
+
 def table(record: dict) -> str:
     """The record's rows and bars as plain text."""
     lines = [f"{record['benchmark']} at {record['size']}, {record['threads']} thread(s), {record['device']['name']}", ""]
-    lines.append(f"{'shape':<44}{'name':<34}{'tokens/s':>12}{'x dense':>9}{'MB':>9}")
+    lines.append(f"{'shape':<44}{'name':<34}{'tokens/s':>12}{'x dense':>9}{'roofline':>10}{'MB':>9}")
     for entry in record["rows"]:
-        ratio, memory = entry["ratio_to_dense"], entry["peak_memory_mb"]
-        lines.append(f"{entry['shape']:<44}{entry['name']:<34}{entry['tokens_per_s']:>12,.0f}"
-                     f"{'-' if ratio is None else f'{ratio:.2f}':>9}{'-' if memory is None else f'{memory:.0f}':>9}")
+        cells = (told(entry, "ratio_to_dense", ".2f"), told(entry, "share_of_roofline", ".0%"), told(entry, "peak_memory_mb", ".0f"))
+        lines.append(f"{entry['shape']:<44}{entry['name']:<34}{entry['tokens_per_s']:>12,.0f}{cells[0]:>9}{cells[1]:>10}{cells[2]:>9}")
     for part, values in record.get("latency_ms", {}).items():
         lines.append(f"{part:<44}p50 {values['p50']:.1f} ms, p90 {values['p90']:.1f} ms")
     for entry in record["bars"]:

@@ -17,6 +17,7 @@ from transformers import Qwen2MoeConfig, Qwen2MoeForCausalLM
 from minideeptalk.allocator import as_found
 from minideeptalk.benchmarks.processes import OtherProcess
 from minideeptalk.benchmarks.record import bar, row
+from minideeptalk.benchmarks.roofline import Machine, measure_machine, step_work
 from minideeptalk.benchmarks.timing import autocast, peak_memory_mb, seconds_of, take_turns
 from minideeptalk.config import EarConfig, ModelSize, size_config
 from minideeptalk.model import DeepTalkConfig, DeepTalkModel, SwiGLU
@@ -99,24 +100,27 @@ def bench_train(size: str, rounds: int, clock: Callable[[], float], device: str,
 
 def _bench_cpu(settings: list[Setting], rounds: int, clock: Callable[[], float]) -> dict:
     *smaller, largest = settings
-    rows = [entry for setting in smaller for entry in setting_rows(setting, {str(setting): _here}, rounds, clock)]
+    machine = measure_machine(largest.device, largest.dtype, clock)
+    rows = [entry for setting in smaller for entry in setting_rows(setting, {str(setting): _here}, rounds, clock, machine)]
     with OtherProcess() as other:
         with as_found():
             other.ask(torch.set_num_threads, torch.get_num_threads())
-        rows += setting_rows(largest, {str(largest): _here, f"{largest}, {FOUND}": other.ask}, rounds, clock)
+        rows += setting_rows(largest, {str(largest): _here, f"{largest}, {FOUND}": other.ask}, rounds, clock, machine)
     return {"rows": rows, "bars": speed_bars(str(largest), rows), "notes": [
-        f"rows with `{FOUND}` ran in a second process, which took turns with this one, step by step"]}
+        f"rows with `{FOUND}` ran in a second process, which took turns with this one, step by step",
+        f"roofline: {machine}, measured here before the rows"]}
 
 
 def _bench_gpu(settings: list[Setting], rounds: int, clock: Callable[[], float]) -> dict:
     """No second allocator, since glibc's is not a GPU's, and no bars of speed, since they were set for CPUs."""
+    machine = measure_machine(settings[-1].device, settings[-1].dtype, clock)
     rows = [entry for setting in (*settings, replace(settings[-1], batch=GPU_BATCH))
-            for entry in setting_rows(setting, {str(setting): _here}, rounds, clock)]
-    return {"rows": rows, "bars": [], "notes": ["the bars of speed were set for CPUs",
+            for entry in setting_rows(setting, {str(setting): _here}, rounds, clock, machine)]
+    return {"rows": rows, "bars": [], "notes": ["the bars of speed were set for CPUs", f"roofline: {machine}, measured here before the rows",
                                                 "transformers' grouped experts compute in the dtype of their weights, fp32, also under autocast"]}
 
 
-def setting_rows(setting: Setting, places: dict[str, Callable], rounds: int, clock: Callable[[], float]) -> list[dict]:
+def setting_rows(setting: Setting, places: dict[str, Callable], rounds: int, clock: Callable[[], float], machine: Machine) -> list[dict]:
     """The rows of the three models, in turns.
 
     Args:
@@ -124,7 +128,9 @@ def setting_rows(setting: Setting, places: dict[str, Callable], rounds: int, clo
     """
     measures = {(name, shape): partial(ask, _seconds, setting, name, clock) for shape, ask in places.items() for name in MODELS}
     best = {key: min(times) for key, times in take_turns(measures, rounds).items()}
-    return [row(name, shape, setting.batch * STEPS, seconds, best[DENSE, shape], places[shape](_memory, setting, name))
+    tokens, size = setting.batch * STEPS, size_config(setting.size).model
+    least = {name: machine.least_seconds(step_work(size, tokens, *parameters(make(size)), setting.dtype)) for name, make in MODELS.items()}
+    return [row(name, shape, tokens, seconds, best[DENSE, shape], places[shape](_memory, setting, name), share_of_roofline=least[name] / seconds)
             for (name, shape), seconds in best.items()]
 
 
@@ -205,15 +211,15 @@ def _their_loss(model: Qwen2MoeForCausalLM, text: torch.Tensor) -> torch.Tensor:
 
 def _sizes_note(models: dict) -> str:
     """All and active parameters of each model that this step uses."""
-    counts = []
-    for name, model in models.items():
-        total = sum(p.numel() for part, p in model.named_parameters() if not part.startswith(("adapter", "audio", "embedding.audio")))
-        routed = sum(p.numel() for part, p in model.named_parameters() if ".experts." in part)
-        share = {DENSE: 0.0}.get(name, _share_chosen(model))
-        counts.append(f"{name}: {total:,} parameters, {total - routed + round(routed * share):,} active")
-    return "; ".join(counts)
+    return "; ".join("{}: {:,} parameters, {:,} active".format(name, *parameters(model)) for name, model in models.items())
 
 
-def _share_chosen(model) -> float:
-    config = model.config
+def parameters(model: torch.nn.Module) -> tuple[int, int]:
+    """All and active parameters of a model that this step uses."""
+    total = sum(p.numel() for part, p in model.named_parameters() if not part.startswith(("adapter", "audio", "embedding.audio")))
+    routed = sum(p.numel() for part, p in model.named_parameters() if ".experts." in part)
+    return total, total - routed + round(routed * _share_chosen(model.config))
+
+
+def _share_chosen(config) -> float:
     return config.num_experts_per_tok / config.num_experts if hasattr(config, "num_experts") else config.experts_per_token / config.experts

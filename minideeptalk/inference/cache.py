@@ -2,7 +2,8 @@
 
 Transformers' `DynamicCache` makes new, longer tensors at every step and copies what it had.  Here a step is written into its
 place, and what attention gets is a view; only when the room is used up is everything copied once, into twice the room.
-A step then costs the same however much was read, where theirs costs more with every step and row.  One short text in one row
+Keeping a step then costs the same however much was read, where theirs copies more with every step and row; attention still
+reads all of it.  One short text in one row
 gains nothing: there is next to nothing to copy, and making the views takes longer than that (`minideeptalk bench talk` tells).
 Axes: B rows, T new steps, S all steps, layers and heads of the model.
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from minideeptalk.teaching.chapter import TOLERANCE, Budget, budgets, load_record
 from minideeptalk.teaching.checks import Exercise, exercises
+from minideeptalk.teaching.lanes_results import lanes_results
 from minideeptalk.teaching.project import ROOT
 from minideeptalk.teaching.reference import FOLDER, chapter_names, reference_pages
 from minideeptalk.teaching.speed import speed_page
@@ -49,8 +50,9 @@ In all: {count} exercises, {points} points, about {hours} hours.
 
 
 def appendix_pages() -> dict[str, str]:
-    """File name and Markdown of every generated page."""
-    return {"status.md": status_page(), "exercises.md": exercises_page(), "speed.md": speed_page(), **reference_pages()}
+    """File name and Markdown of every generated page, and of the tables that the page of lanes includes."""
+    return {"status.md": status_page(), "exercises.md": exercises_page(), "speed.md": speed_page(), "lanes-results.txt": lanes_results(),
+            **reference_pages()}
 
 
 def status_page() -> str:

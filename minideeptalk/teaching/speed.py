@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from minideeptalk.benchmarks.record import told
 from minideeptalk.teaching.project import ROOT
 from minideeptalk.teaching.tables import markdown_table
 
@@ -29,7 +30,18 @@ Below each heading stands the clock. In talking it is that of the rows alone: th
 clock, because that is what a listener waits.
 
 A bar is a claim that was set before it was measured. The shapes with the most tokens came when the bars with fewer had missed on the Intel processor, so
-they are rows and no bars.
+they are rows and no bars; the one that the bar of the layer would hold for, with few experts, misses it there, too. And a bar that is missed or met by a few hundredths says little: growth with one
+thread on the Intel processor was missed in one run and met in the next, with the same layer.
+
+Why is the bar of the layer missed on the Intel processor, whatever we do? Look at *products alone*: with many experts, or narrow layers, they cost
+more than the bar by themselves there. What is left for us to save is the way from them to *ours*. And with two threads their growth from few experts to many is beyond its bar, too.
+
+*Of the roofline* is the least time that this machine's arithmetic and memory allow, over the measured one; how quick the machine is shows one large product and
+one large copy in the same run. Small layers stay in a processor's cache and can beat the memory part of it. Older tables lack the column.
+
+A *whole training step* here reads rows of words: the language model, loss, clipping and update, without audio rows and without the heads that write codes. The claim about memory is of
+the same step. Nothing on this page was measured on a GPU. The code for it (a fused kernel, padded products, half precision) is tested for what it computes, not for speed; a
+step there still waits for the GPU at some places (rows that are found, counts that are read), and small batches leave it waiting for its next kernel.
 
 Each table names its date. Those of the AMD processor are older and lack some rows: they are from before huge pages, normalisation by hand and a clear loop
 that takes its weights apart once; shapes that differ in their experts did not take turns yet, nor did the two processes of a training step. There *allocator as found* ran first, and its ratio to ours
@@ -45,9 +57,9 @@ What stands in no table was measured by hand, once, while it was tried; so it ha
 - **Plain indexing** for the gather is slower than `index_select`; with memory that the allocator has just given back, much slower.
 - **The allocator as found** gives large buffers back to the system and fetches them anew. Keeping freed memory (`keep_memory`) is what the command line and
   the notebooks ask for and the library never does by itself. What it gains depends on the machine and on what a step allocates: transformers' step gains
-  in the tables of the Intel processor, where both took turns; ours hardly does.
+  in the tables of the Intel processor, where both took turns; ours does not.
 - **Small pages** make the processor look up an address for every few thousand bytes of a large buffer. `keep_memory` asks torch for huge pages, before its
-  first tensor.
+  first tensor. By hand this showed in single operations; in a whole step of ours it does not, since rows with the allocator as found lack huge pages, too.
 - **torch's RMS normalisation** is, on a CPU, a chain of small operations that each read and write everything. Its gradient by hand took their place.
 - **Rotation of positions and SwiGLU by hand** gained hardly more of a step than the noise: too little for code that a reader has to understand.
 - **Writing both halves of a gradient where they belong**, instead of joining them, saves a copy, which is little of the layer. `torch.compile` cannot
@@ -55,11 +67,11 @@ What stands in no table was measured by hand, once, while it was tried; so it ha
 - **Keeping every row for the gradient** was quicker at few tokens and held more memory; gathering the rows again is cheaper at the sizes that matter here.
 - **Buffers with room ahead** for keys and values should beat transformers' cache, which copies all it had at every step. In the tables of talking they
   do not: *ours, transformers' cache* writes a short text a little quicker than *ours*. The copies of a short text are small.
-- **`torch.compile`** needs a compiler on the learner's machine and minutes of its own. It works (the grouped product is one operator to it, and a test holds
-  that), but no recipe turns it on.
+- **`torch.compile`** needs a compiler on the learner's machine and minutes of its own. It takes our layer in one graph (the grouped product is one operator to it,
+  and a test holds that for the tracing, not for the code that a compiler would write), but no recipe turns it on, and what it gains is in no table.
 - **Two threads for small steps** help on an idle machine and hurt on a busy one. So the loop measures both, again and again, and takes the quicker.
 - **Padding every expert to the busiest** makes each product one `bmm`. But loads are uneven, and padding is computed like all else. With one thread it is
-  slower than ours in the tables that have this row. With two it is about as quick at many tokens, where it shares whole products out and ours splits each
+  slower than ours in the tables that have this row. With two it comes near at many tokens, where it shares whole products out and ours splits each
   of them; but these tables draw experts evenly, and a trained router does not. So it is the path of GPUs without a fused kernel.
 - **The gradient by hand** was meant to be quicker, too. Beside *plain autograd* it is so at the fewest tokens; at more it is about as quick. It stays for its memory: a layer keeps fewer rows for its gradient, which takes a good part off the peak of a whole step. One
   layer alone does not show that, since its peak lies inside the gradient.
@@ -94,7 +106,7 @@ def _section(record: dict) -> str:
         cells = [(part, f"{value['p50']:.1f}", f"{value['p90']:.1f}") for part, value in record["latency_ms"].items()]
         parts.append(markdown_table(("part of the wait", f"p50 of {record['rounds']}, ms", f"p90 of {record['rounds']}, ms"), cells))
     rate = "frames/s" if record["benchmark"] == "codec" else "tokens/s"
-    parts.append(markdown_table(("shape", "candidate", rate, "× dense", "peak MB"), [_row_cells(row) for row in record["rows"]]))
+    parts.append(markdown_table(("shape", "candidate", rate, "× dense", "of the roofline", "peak MB"), [_row_cells(row) for row in record["rows"]]))
     return "\n\n".join([*parts, *(f"*{note}.*" for note in record["notes"])])
 
 
@@ -109,10 +121,9 @@ def _bar_cells(bar: dict) -> tuple[str, str, str, str]:
     return bar["claim"], wanted, f"{bar['measured']:.4g}", "met" if bar["met"] else "**missed**"
 
 
-def _row_cells(row: dict) -> tuple[str, str, str, str, str]:
-    ratio, memory = row["ratio_to_dense"], row["peak_memory_mb"]
-    return (row["shape"], row["name"], f"{row['tokens_per_s']:,.0f}", "-" if ratio is None else f"{ratio:.2f}",
-            "-" if memory is None else f"{memory:.0f}")
+def _row_cells(row: dict) -> tuple[str, str, str, str, str, str]:
+    return (row["shape"], row["name"], f"{row['tokens_per_s']:,.0f}", told(row, "ratio_to_dense", ".2f"), told(row, "share_of_roofline", ".0%"),
+            told(row, "peak_memory_mb", ".0f"))
 
 
 def _counted(number: int, what: str) -> str:

@@ -1,6 +1,6 @@
 """How many threads a small training step should use: measured again and again, because a machine may get busy.
 
-On an idle machine two threads save a third of a nano step; on a busy one they wait for each other and cost threefold.
+On an idle machine two threads save time; on a busy one they wait for each other and can cost a multiple of it.
 """
 
 from __future__ import annotations

@@ -266,6 +266,7 @@ def test_few_and_many_experts_take_turns_and_the_bar_is_held_where_it_was_set(mo
     monkeypatch.setattr(experts, "BAR_TOKENS", 64)
     monkeypatch.setitem(experts.SHAPES, "nano", (few, many, replace(few, N=128), later))
     monkeypatch.setattr(experts, "peak_memory_mb", lambda *_: None)
+    monkeypatch.setattr(experts, "measure_machine", lambda *_: experts.Machine(1.0, 1.0))
     together = []
     monkeypatch.setattr(experts, "in_turns", lambda runs, *_: together.append({shape for shape, _ in runs}) or {
         (shape, name): [1.0 + shape.E * (name == experts.UPDATE)] for shape, name in runs})

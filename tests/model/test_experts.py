@@ -240,7 +240,7 @@ def test_the_operator_for_torch_compile_keeps_its_promises(path):
 
 
 @pytest.mark.parametrize("frozen", [(), (2, 3)], ids=["all learn", "frozen experts"])
-@pytest.mark.parametrize("dtype, path", [(torch.float32, "grouped"), (torch.bfloat16, "grouped"), (torch.float64, "segments")])
+@pytest.mark.parametrize("dtype, path", [(torch.float32, "grouped"), (torch.bfloat16, "grouped"), (torch.float16, "grouped"), (torch.float64, "segments")])
 def test_torch_compile_takes_the_layer_in_one_graph(dtype, path, frozen):
     torch.compiler.reset()
     compiled = torch.compile(experts_grouped, fullgraph=True, backend="aot_eager")
