@@ -1020,7 +1020,8 @@ Table((f"against {REFERENCE}", "difference, points", "seeds that say the opposit
 # A goal with a number is *met* or *missed* only if the whole interval lies on one side of it. A goal to do *as well as* a rival, within two
 # points, is *met* if the whole interval lies above `-2` points, and *missed* if all of it lies below zero. To *beat on the front* is to be
 # surely better in text or in answers, and surely worse in neither. With fewer than three seeds, and wherever these rules do not decide, a
-# goal stays *open*.
+# goal stays *open*. The goal of stage 4 is judged otherwise: its runs begin with the same model, so their intervals are over texts and tell nothing of seeds; chapter 11
+# calls what they show a negative result, which it is, and that is not enough to call the goal missed.
 
 # %%
 from minideeptalk.teaching.preference_records import preference_runs
