@@ -2,7 +2,7 @@
 
 glibc takes each large buffer from the kernel and returns it when it is freed; the next operation gets fresh pages, and the
 kernel zeroes each of them again.  A training step on a CPU makes and frees hundreds of such buffers; what that costs depends
-on the machine and on the step (`minideeptalk bench train` measures both ways: transformers' step gains, ours hardly).  And a buffer of 8 MB on pages of 4 KiB is
+on the machine and on the step (`minideeptalk bench train` measures both ways).  And a buffer of 8 MB on pages of 4 KiB is
 2048 addresses that the processor must look up; on huge pages of 2 MiB it is four.  Called by the command line and by
 notebooks, never at import: a library does not change its host's allocator unasked.
 """

@@ -25,10 +25,11 @@ WHERE = ("config.study.shared",)
 LEAST = 0.05
 """Another processor rounds otherwise, and training amplifies it: no band is narrower than this."""
 
+
 def bands_of(record: Mapping) -> dict[str, float]:
     """How far a second run of the same recipe may lie from this one: twice the standard error of a difference of two shares.
 
-    A word error rate above one is no share: inserted words make it, in any number, and its band is half of it.
+    A word error rate is no share, since words may be inserted without end: its errors count as events that fall by chance, independently.
     """
     counts, found = record["metrics"]["counts"], {}
     for metric, counted in BANDS.items():
@@ -37,8 +38,8 @@ def bands_of(record: Mapping) -> dict[str, float]:
             value = value[name]
         if value is not None:
             share = min(max(value, 0.0), 1.0)
-            band = 2 * (2 * share * (1 - share) / counts[counted]) ** 0.5
-            found[metric] = max(LEAST, band if value <= 1 else value / 2)
+            variance = value if "wer" in metric else share * (1 - share)
+            found[metric] = max(LEAST, 2 * (2 * variance / counts[counted]) ** 0.5)
     return found
 
 
@@ -56,7 +57,7 @@ def rerun(record: Mapping, folder: Path, shipped: Path | None = None, say: Calla
     if "preference" in record["config"]:
         raise LearnerError("a record of a whole recipe", f"one of stage 4, {record['arm']} with seed {record['seed']}",
                            "stage 4 goes on from a finished run, which a record does not hold",
-                           "minideeptalk train --size nano --out DIR, then minideeptalk dpo DIR")
+                           f"minideeptalk train --size {record['size']} --out DIR, then minideeptalk dpo DIR")
     if study is None:
         began_with = shipped if any("shipped" in note for note in record["notes"]) else None
         begin_run(folder, resume=True, size=record["size"], seed=seed, arm=arm.name, scratch=began_with is None)

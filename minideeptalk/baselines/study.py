@@ -174,7 +174,7 @@ def _run(job: Job, recipe: Recipe) -> None:
     record["notes"] = [note for note in record["notes"] if "shipped" not in note] + [
         "one run of a study: tools are shared by all, the text model and stage 1 by the arms of this seed", INTERVALS]
     if job.plan.rates is not None:
-        record["notes"].append(f"learning rates: as trials at {_told_by_records(job.plan.rates)['size']} chose them, in another study")
+        record["notes"].append(f"learning rates: as trials at {_told_by_records(records_in(job.plan.rates))['size']} chose them, in another study")
     RunRecord(**record).write(job.record)
 
 
@@ -223,7 +223,7 @@ def run_study(plan: Plan, workers: int = 2, say: Callable[[str], None] = print, 
         LearnerError: for a folder that holds another study, or when runs failed; the others are finished first.
     """
     _begin(plan)
-    if trials:
+    if trials or plan.rates is not None:
         _all_tried(plan)
     if any(jobs(plan, "run")) and not (plan.tools / "spoken" / "test" / "spoken.json").exists():
         say("shared: tools and spoken material")
@@ -266,7 +266,7 @@ def _begin(plan: Plan) -> None:
     """Write down what the study is, or check that the folder holds this one; arms and seeds may be added later."""
     told = {"size": plan.size, "scale": plan.scale, "shipped": plan.shipped is not None}
     path = plan.folder / "study.json"
-    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else told | _told_by_records(plan.folder)
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else told | _told_by_records(plan.folder / "records")
     if stored != told:
         raise LearnerError(f"the study of {plan.folder}, begun with {stored}", str(told), "another study lies there",
                            "give the same --size and --scale, or another --out")
@@ -282,13 +282,13 @@ def _all_tried(plan: Plan) -> None:
     for arm in (arm for arm in plan.arms if arm.rates_of is None):
         for path in sorted((plan.folder / "records").glob(f"{arm.name}-s[0-9]*.json")):
             if not json.loads(path.read_text(encoding="utf-8"))["budget"].get("learning_rate_trials"):
-                raise LearnerError(f"no run of {arm.name} whose learning rate was not tried", str(path), "it ran before without --trials",
-                                   "leave --trials away, or give another --out")
+                raise LearnerError(f"no run of {arm.name} whose learning rate was not tried", str(path), "it ran before without --trials or --rates",
+                                   "leave both away, or give another --out")
 
 
-def _told_by_records(folder: Path) -> dict:
-    """What a folder with nothing but another study's records goes on with."""
-    for path in sorted(records_in(folder).glob("*.json"))[:1]:
+def _told_by_records(records: Path) -> dict:
+    """What these records say of their study; nothing where there are none."""
+    for path in sorted(records.glob("*.json"))[:1]:
         record = json.loads(path.read_text(encoding="utf-8"))
         return {"size": record["size"], "scale": record["config"]["study"]["scale"]}
     return {}

@@ -1,6 +1,7 @@
-"""The roofline: what the arithmetic and the bytes of a piece of work need at least, on a machine as quick as it shows itself in the same run.
+"""The roofline: an estimate of what the arithmetic and the bytes of a piece of work need at least.
 
-What fits into a processor's cache can beat it, since the copy that measures memory does not.
+How quick the machine is shows it in the same run.  What stays in a processor's cache can beat the memory part, since the large
+copy that measures memory does not stay there.
 Source: Williams, Waterman and Patterson, "Roofline", 2009; chapter 15 draws it.
 """
 
@@ -15,14 +16,14 @@ from minideeptalk.benchmarks.timing import seconds_of
 from minideeptalk.config import ModelSize
 
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the square product that shows how quick arithmetic can be
-COPIED = {"cpu": 1 << 26, "cuda": 1 << 31}  # bytes of the copy that shows how quick memory can be, far beyond any cache
-TRIES = 5  # the best counts
+COPIED = {"cpu": 1 << 29, "cuda": 1 << 31}  # bytes of the copy that shows how quick memory can be
+TRIES = 12  # the best counts
 ADAMW = 32  # bytes that a step of AdamW reads and writes for each weight: weight, gradient and two moments in fp32
 
 
 @dataclass(frozen=True)
 class Work:
-    """What has to be done at least: operations (a product and a sum are two) and bytes moved."""
+    """What has to be done: operations (a product and a sum are two) and bytes moved."""
 
     operations: float
     bytes: float
@@ -60,6 +61,9 @@ def layer_work(tokens: int, width: int, chosen_hidden: int, stored_hidden: int, 
     Args:
         chosen_hidden: hidden units that one token uses, over all its experts. stored_hidden: hidden units of all experts.
         dtype: of values and products; weights and their gradients are fp32.
+
+    Returns:
+        Only what no program can avoid: weights, input, output and their gradients once each way.
     """
     weights = 3 * width * stored_hidden  # gate, up, down: read twice, and a gradient written
     values = tokens * 4 * width  # input, output and the gradients of both
@@ -67,7 +71,12 @@ def layer_work(tokens: int, width: int, chosen_hidden: int, stored_hidden: int, 
 
 
 def step_work(size: ModelSize, tokens: int, stored: int, active: int, dtype: torch.dtype) -> Work:
-    """A training step of the language model, all elementwise work fused: `tokens` a step, `stored` parameters, of which a token uses `active`."""
+    """A training step of the language model whose elementwise work is fused and whose experts' rows are gathered, as chapter 15 counts it.
+
+    Args:
+        tokens: of a step. stored: parameters, of which one token uses `active`.
+    """
     chosen = size.experts_per_token + size.shared_experts
-    values = size.layers * (8 * size.width + chosen * (2 * size.width + 3 * size.expert_hidden))  # written and read once, forward and twice backward
-    return Work(6 * active * tokens, 3 * 2 * dtype.itemsize * values * tokens + ADAMW * stored)
+    values = size.layers * (8 * size.width + chosen * (2 * size.width + 3 * size.expert_hidden))
+    moved = 3 * 2 * dtype.itemsize * values * tokens  # written and read; forward once, backward twice
+    return Work(6 * active * tokens, moved + ADAMW * stored)

@@ -38,9 +38,10 @@ def study(folder: Path | str, size: str = "nano", tier: str = "A", arms: str | N
     if arms:
         chosen = tuple(find_arm(name) for name in arms.split(","))
     numbers = tuple(range(first_seed, first_seed + (seeds or usual)))
+    rates = None if rates is None else Path(rates)
     if rates is not None:
-        _all_tried_in(Path(rates), chosen, trials)
-    plan = Plan(size, Path(folder), chosen, numbers, scale, shipped_run() if size == "nano" else None, rates and Path(rates))
+        _all_tried_in(rates, chosen, trials)
+    plan = Plan(size, Path(folder), chosen, numbers, scale, shipped_run() if size == "nano" else None, rates)
     run_study(plan, workers, trials=trials)
 
 

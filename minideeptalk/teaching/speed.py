@@ -30,14 +30,15 @@ Below each heading stands the clock. In talking it is that of the rows alone: th
 clock, because that is what a listener waits.
 
 A bar is a claim that was set before it was measured. The shapes with the most tokens came when the bars with fewer had missed on the Intel processor, so
-they are rows and no bars; the one that the bar of the layer would hold for, with few experts, misses it there, too. And a bar that is missed or met by a few hundredths says little: growth with one
-thread on the Intel processor was missed in one run and met in the next, with the same layer.
+they are rows and no bars; the one that the bar of the layer would hold for, with few experts, misses it there, too. And a bar that is missed or met by a few
+hundredths says little. An earlier run of the same layer (commit 990d0b5) missed the bar of growth with one thread on the Intel processor that the run below meets.
 
-Why is the bar of the layer missed on the Intel processor, whatever we do? Look at *products alone*: with many experts, or narrow layers, they cost
-more than the bar by themselves there. What is left for us to save is the way from them to *ours*. And with two threads their growth from few experts to many is beyond its bar, too.
+Why is the bar of the layer missed on the Intel processor? Look at *products alone*. At some shapes they cost more than the bar by themselves there, and at the others most
+of what it allows. Only the way from them to *ours* is left to save. With two threads, the growth of the products from few experts to many is beyond its bar, too.
 
-*Of the roofline* is the least time that this machine's arithmetic and memory allow, over the measured one; how quick the machine is shows one large product and
-one large copy in the same run. Small layers stay in a processor's cache and can beat the memory part of it. Older tables lack the column.
+*Of the roofline* is an estimate of the least time that this machine's arithmetic and memory allow, over the measured time. How quick the machine is shows one large
+product and one large copy in the same run. The layer is charged with its weights, input and output; a step also with the rows that a mixture of experts gathers.
+What stays in a processor's cache can beat the estimate. Older tables lack the column.
 
 A *whole training step* here reads rows of words: the language model, loss, clipping and update, without audio rows and without the heads that write codes. The claim about memory is of
 the same step. Nothing on this page was measured on a GPU. The code for it (a fused kernel, padded products, half precision) is tested for what it computes, not for speed; a

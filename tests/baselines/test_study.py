@@ -115,7 +115,7 @@ def test_a_folder_holds_one_study(plan, calls, tmp_path):
     with pytest.raises(LearnerError, match="another study"):
         run_study(replace(plan, scale=1.0), workers=1, say=quiet)
     (tmp_path / "letters").mkdir()
-    (tmp_path / "letters" / "letter.txt").write_text("dear diary")
+    (tmp_path / "letters" / "letter.json").write_text("{}")
     with pytest.raises(LearnerError, match="other files"):
         run_study(replace(plan, folder=tmp_path / "letters"), workers=1, say=quiet)
 
@@ -237,5 +237,6 @@ def test_a_record_of_stage_4_is_not_run_again_without_it(record_of, monkeypatch,
 
 def test_rates_are_not_tried_after_runs_at_an_untried_one(plan, calls):
     run_study(replace(plan, seeds=(0,)), workers=1, say=quiet)
-    with pytest.raises(LearnerError, match="without --trials"):
-        run_study(plan, workers=1, say=quiet, trials=True)
+    for more in ({"trials": True}, {}):
+        with pytest.raises(LearnerError, match="without --trials"):
+            run_study(plan if more else replace(plan, rates=plan.folder), workers=1, say=quiet, **more)

@@ -139,6 +139,7 @@ def test_a_training_step_in_half_precision_moves_the_model_too():
 
 def test_a_gpu_gets_a_larger_batch_and_no_bars_of_speed(monkeypatch):
     monkeypatch.setattr(train, "GPU_BATCH", 2)
+    monkeypatch.setattr(train, "measure_machine", lambda *_: train.Machine(1e9, 1e9))
     result = train._bench_gpu([train.Setting("nano", 1, "cpu", torch.bfloat16)], 1, time.process_time)
     assert [entry["shape"] for entry in result["rows"]] == ["1 rows of 64"] * 3 + ["2 rows of 64"] * 3 and not result["bars"]
 
@@ -154,6 +155,7 @@ def test_the_record_of_a_gpu_does_not_overwrite_that_of_a_cpu():
 
 def test_both_allocators_take_turns_and_every_ratio_is_of_one_loop(monkeypatch):
     monkeypatch.setitem(train.BATCHES, "nano", (1, 2))
+    monkeypatch.setattr(train, "measure_machine", lambda *_: train.Machine(1e9, 1e9))
     loops = []
     monkeypatch.setattr(train, "take_turns", lambda measures, rounds: loops.append(list(measures)) or timing.take_turns(measures, rounds))
     result = train.bench_train("nano", 1, time.process_time, "cpu", torch.float32)

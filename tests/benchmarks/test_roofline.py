@@ -1,4 +1,4 @@
-"""The roofline counts what is done, and nothing is quicker than it."""
+"""The roofline counts what is done, and a row has its share of it."""
 
 import time
 

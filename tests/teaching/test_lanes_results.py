@@ -9,15 +9,15 @@ from minideeptalk.teaching.lanes_results import PUREMOE_WEIGHTED, RIVALS, lanes_
 from minideeptalk.teaching.project import ROOT
 
 
-def _lost(arm):
+def _kept(arm):
     paths = sorted((ROOT / "book" / "records" / "study").glob(f"{arm}-s[0-9].json"))
-    return 100 * np.array([json.loads(path.read_text(encoding="utf-8"))["metrics"]["relative_text_drop"]["all"] for path in paths])
+    return 100 - 100 * np.array([json.loads(path.read_text(encoding="utf-8"))["metrics"]["relative_text_drop"]["all"] for path in paths])
 
 
 def test_an_arm_stands_with_its_mean_and_beside_its_rival():
     first, second = ([cell.strip() for cell in line.split("|")] for line in lanes_results().replace("&nbsp;", " ").splitlines()
                      if line.startswith("| deeptalk-lanes |"))
-    ours, theirs = _lost("deeptalk-lanes"), _lost("puremoe")
+    ours, theirs = _kept("deeptalk-lanes"), _kept("puremoe")
     assert first[2] == str(len(ours)) and first[4].startswith(f"{ours.mean():.1f} ± ")
     assert second[2] == "puremoe" and second[3].startswith(f"{(ours - theirs).mean():+.1f} ± ") and second[3].endswith("\\*")
 

@@ -78,7 +78,8 @@ def test_what_the_page_says_of_the_layer_on_the_second_processor_is_so(threads):
     rows = _xeon("experts", threads)
     over = {shape: {name: time / times[DENSE] for name, time in times.items()} for shape, times in rows.items()}
     held = [shape for shape in SHAPES["mini"] if shape.E <= 32 and shape.H >= 128 and shape.N == BAR_TOKENS]
-    assert any(over[str(shape)][UNMOVED] > LIMIT for shape in held)
+    alone = [(over[str(shape)][UNMOVED] - 1) / (LIMIT - 1) for shape in held]  # of what the bar allows
+    assert max(alone) > 1 and min(alone) > 0.5
     assert over[str(replace(held[1], N=16384))][OURS] > LIMIT
     grown = [rows[str(replace(held[1], E=experts))][UNMOVED] for experts in (FEW, MANY)]
     assert threads == 1 or grown[1] / grown[0] > GROWTH
