@@ -73,7 +73,6 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from minideeptalk.benchmarks.roofline import step_work
 from minideeptalk.config import SAMPLE_RATE, STYLES, size_config
 from minideeptalk.evaluation.load_and_importance import rank_correlation
 from minideeptalk.experts import LoadRecorder, Modality, find_routers, forbid_experts, measure_importance
@@ -845,8 +844,10 @@ def talking_token(model):
     """The same to say one token alone: every active weight is read, and used once."""
     return 2 * model.active_parameters(), 2 * model.active_parameters()
 
+# %%
+from minideeptalk.benchmarks.roofline import step_work  # `minideeptalk bench train` counts in the same way
 
-for name, model in shapes.items():  # `minideeptalk bench train` counts in the same way
+for name, model in shapes.items():
     stored = sum(weight.numel() for weight in model.parameters())
     library = step_work(size_config(name).model, 65_536, stored, model.active_parameters(), torch.bfloat16)
     np.testing.assert_allclose([65_536 * part for part in training_token(model)], (library.operations, library.bytes))
