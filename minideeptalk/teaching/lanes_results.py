@@ -54,4 +54,4 @@ def _ability(runs: Mapping[int, Mapping], column: Column) -> dict[int, float]:
 
 def _cell(interval: Interval | None, signed: bool = False) -> str:
     star = " \\*" if signed and interval is not None and interval.sure_of_sign else ""
-    return (told(interval, signed) + star).replace(" ", "&nbsp;")
+    return told(interval, signed) + star
