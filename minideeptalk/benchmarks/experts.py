@@ -69,7 +69,7 @@ def bench_experts(size: str, rounds: int, clock: Callable[[], float], device: st
     path, reason = choose_expert_path(device, dtype)
     notes = [f"path `{path}`: {reason}", f"{dtype}, forward and backward, evenly random choices; the time of the best round",
              f"transformers batched_mm stands where its copies of weights, one for each choice, take less than {LARGEST_GATHER / 1e6:.0f} MB",
-             f"roofline: {machine}, measured here before the rows"]
+             str(machine)]
     if device == "cuda":
         notes.append("the bars were set for CPUs; transformers' grouped_mm computes in the dtype of its weights, fp32, also under autocast")
     return {"rows": rows, "bars": bars(shapes, rows) if device == "cpu" else [], "notes": notes + growth_notes(shapes, rows)}
@@ -175,10 +175,14 @@ def _forward_and_backward(dtype: torch.dtype, layer: Callable, leaves: list[torc
 def bars(shapes: tuple[Shape, ...], rows: list[dict]) -> list[dict]:
     """The claims that these rows can settle: nearness to the limit, and a cost that hardly grows with the number of experts."""
     ours = {entry["shape"]: entry for entry in rows if entry["name"] == OURS}
-    held = [shape for shape in shapes if shape.E <= 32 and shape.H >= 128 and shape.N == BAR_TOKENS]
-    return [*(bar(f"expert layer over the dense limit, {shape}", ours[str(shape)]["ratio_to_dense"], at_most=LIMIT) for shape in held),
+    return [*(bar(f"expert layer over the dense limit, {shape}", ours[str(shape)]["ratio_to_dense"], at_most=LIMIT) for shape in under_limit(shapes)),
             *(bar(f"cost with {MANY} experts over cost with {FEW}, {many}", growth(rows, OURS, many), at_most=GROWTH)
               for many in grown(shapes) if many.N == BAR_TOKENS)]
+
+
+def under_limit(shapes: tuple[Shape, ...]) -> list[Shape]:
+    """The shapes for which nearness to the limit was claimed."""
+    return [shape for shape in shapes if shape.E <= 32 and shape.H >= 128 and shape.N == BAR_TOKENS]
 
 
 def growth_notes(shapes: tuple[Shape, ...], rows: list[dict]) -> list[str]:

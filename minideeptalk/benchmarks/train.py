@@ -92,31 +92,29 @@ def bench_train(size: str, rounds: int, clock: Callable[[], float], device: str,
     """
     settings = [Setting(size, batch, device, dtype) for batch in BATCHES[size]]
     largest = settings[-1]
-    found = _bench_gpu(settings, rounds, clock) if device == "cuda" else _bench_cpu(settings, rounds, clock)
+    machine = measure_machine(device, dtype, clock)
+    found = (_bench_gpu if device == "cuda" else _bench_cpu)(settings, rounds, clock, machine)
     _steps.cache_clear()
     found["bars"] += [peak_bar(largest)] if size in PEAK_SIZES else []
-    return found | {"notes": [_sizes_note({name: make(size_config(size).model) for name, make in MODELS.items()}), *found["notes"]]}
+    return found | {"notes": [_sizes_note(_sizes(size)), *found["notes"], str(machine)]}
 
 
-def _bench_cpu(settings: list[Setting], rounds: int, clock: Callable[[], float]) -> dict:
+def _bench_cpu(settings: list[Setting], rounds: int, clock: Callable[[], float], machine: Machine) -> dict:
     *smaller, largest = settings
-    machine = measure_machine(largest.device, largest.dtype, clock)
     rows = [entry for setting in smaller for entry in setting_rows(setting, {str(setting): _here}, rounds, clock, machine)]
     with OtherProcess() as other:
         with as_found():
             other.ask(torch.set_num_threads, torch.get_num_threads())
         rows += setting_rows(largest, {str(largest): _here, f"{largest}, {FOUND}": other.ask}, rounds, clock, machine)
     return {"rows": rows, "bars": speed_bars(str(largest), rows), "notes": [
-        f"rows with `{FOUND}` ran in a second process, which took turns with this one, step by step",
-        f"roofline: {machine}, measured here before the rows"]}
+        f"rows with `{FOUND}` ran in a second process, which took turns with this one, step by step"]}
 
 
-def _bench_gpu(settings: list[Setting], rounds: int, clock: Callable[[], float]) -> dict:
+def _bench_gpu(settings: list[Setting], rounds: int, clock: Callable[[], float], machine: Machine) -> dict:
     """No second allocator, since glibc's is not a GPU's, and no bars of speed, since they were set for CPUs."""
-    machine = measure_machine(settings[-1].device, settings[-1].dtype, clock)
     rows = [entry for setting in (*settings, replace(settings[-1], batch=GPU_BATCH))
             for entry in setting_rows(setting, {str(setting): _here}, rounds, clock, machine)]
-    return {"rows": rows, "bars": [], "notes": ["the bars of speed were set for CPUs", f"roofline: {machine}, measured here before the rows",
+    return {"rows": rows, "bars": [], "notes": ["the bars of speed were set for CPUs",
                                                 "transformers' grouped experts compute in the dtype of their weights, fp32, also under autocast"]}
 
 
@@ -129,7 +127,7 @@ def setting_rows(setting: Setting, places: dict[str, Callable], rounds: int, clo
     measures = {(name, shape): partial(ask, _seconds, setting, name, clock) for shape, ask in places.items() for name in MODELS}
     best = {key: min(times) for key, times in take_turns(measures, rounds).items()}
     tokens, size = setting.batch * STEPS, size_config(setting.size).model
-    least = {name: machine.least_seconds(step_work(size, tokens, *parameters(make(size)), setting.dtype)) for name, make in MODELS.items()}
+    least = {name: machine.least_seconds(step_work(size, tokens, *counts, setting.dtype)) for name, counts in _sizes(setting.size).items()}
     return [row(name, shape, tokens, seconds, best[DENSE, shape], places[shape](_memory, setting, name), share_of_roofline=least[name] / seconds)
             for (name, shape), seconds in best.items()]
 
@@ -209,9 +207,14 @@ def _their_loss(model: Qwen2MoeForCausalLM, text: torch.Tensor) -> torch.Tensor:
     return model(input_ids=text, labels=text).loss
 
 
-def _sizes_note(models: dict) -> str:
-    """All and active parameters of each model that this step uses."""
-    return "; ".join("{}: {:,} parameters, {:,} active".format(name, *parameters(model)) for name, model in models.items())
+@lru_cache(maxsize=1)
+def _sizes(size: str) -> dict[str, tuple[int, int]]:
+    """`parameters` of each model."""
+    return {name: parameters(make(size_config(size).model)) for name, make in MODELS.items()}
+
+
+def _sizes_note(counts: dict[str, tuple[int, int]]) -> str:
+    return "; ".join(f"{name}: {stored:,} parameters, {active:,} active" for name, (stored, active) in counts.items())
 
 
 def parameters(model: torch.nn.Module) -> tuple[int, int]:

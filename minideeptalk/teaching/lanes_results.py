@@ -15,8 +15,7 @@ from minideeptalk.baselines.summary import COLUMNS, Column, by_arm, committed_re
 from minideeptalk.baselines.weighted import WEIGHTED
 from minideeptalk.teaching.tables import markdown_table
 
-NAMES = {"text lost": "text kept", "QA text": "answers, text", "QA speech": "answers, aloud", "TTS WER": "words clear",
-         "style": "style"}
+NAMES = {"text lost": "text kept", "QA text": "answers, text", "QA speech": "answers, aloud", "TTS WER": "words clear", "style": "style"}
 """The columns of the study's table that stand here, and what the page calls them, as chapter 14 does."""
 LESS = ("text lost", "TTS WER")
 """Of these less is better, so the page shows what is left of one."""

@@ -76,7 +76,7 @@ def test_the_dense_limit_multiplies_as_much_as_the_chosen_experts():
 
 def test_the_whole_models_are_of_one_active_size():
     ours, theirs, dense = train.our_model(SMALL, 6), train.their_model(SMALL), train.dense_model(SMALL)
-    note = train._sizes_note({train.DENSE: dense, train.OURS: ours, train.THEIRS: theirs})
+    note = train._sizes_note({name: train.parameters(model) for name, model in ((train.DENSE, dense), (train.OURS, ours), (train.THEIRS, theirs))})
     active = [int(part.split()[-2].replace(",", "")) for part in note.split(";")]
     assert max(active) / min(active) < 1.02, note
 
@@ -139,8 +139,7 @@ def test_a_training_step_in_half_precision_moves_the_model_too():
 
 def test_a_gpu_gets_a_larger_batch_and_no_bars_of_speed(monkeypatch):
     monkeypatch.setattr(train, "GPU_BATCH", 2)
-    monkeypatch.setattr(train, "measure_machine", lambda *_: train.Machine(1e9, 1e9))
-    result = train._bench_gpu([train.Setting("nano", 1, "cpu", torch.bfloat16)], 1, time.process_time)
+    result = train._bench_gpu([train.Setting("nano", 1, "cpu", torch.bfloat16)], 1, time.process_time, train.Machine(1e9, 1e9))
     assert [entry["shape"] for entry in result["rows"]] == ["1 rows of 64"] * 3 + ["2 rows of 64"] * 3 and not result["bars"]
 
 

@@ -15,7 +15,7 @@ def _kept(arm):
 
 
 def test_an_arm_stands_with_its_mean_and_beside_its_rival():
-    first, second = ([cell.strip() for cell in line.split("|")] for line in lanes_results().replace("&nbsp;", " ").splitlines()
+    first, second = ([cell.strip() for cell in line.split("|")] for line in lanes_results().splitlines()
                      if line.startswith("| deeptalk-lanes |"))
     ours, theirs = _kept("deeptalk-lanes"), _kept("puremoe")
     assert first[2] == str(len(ours)) and first[4].startswith(f"{ours.mean():.1f} ± ")

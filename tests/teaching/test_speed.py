@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from minideeptalk.benchmarks.experts import BAR_TOKENS, DENSE, FEW, GROWTH, LIMIT, MANY, OURS, PADDED, SHAPES, UNMOVED
+from minideeptalk.benchmarks.experts import DENSE, FEW, GROWTH, LIMIT, MANY, OURS, PADDED, SHAPES, UNMOVED, under_limit
 from minideeptalk.benchmarks.record import bar, benchmark_record, row
 from minideeptalk.teaching.project import ROOT
 from minideeptalk.teaching.speed import speed_page
@@ -77,7 +77,7 @@ def test_what_the_page_says_of_the_layer_on_the_second_processor_is_so(threads):
     """If a new record breaks this, the text of the page has to change with it."""
     rows = _xeon("experts", threads)
     over = {shape: {name: time / times[DENSE] for name, time in times.items()} for shape, times in rows.items()}
-    held = [shape for shape in SHAPES["mini"] if shape.E <= 32 and shape.H >= 128 and shape.N == BAR_TOKENS]
+    held = under_limit(SHAPES["mini"])
     alone = [(over[str(shape)][UNMOVED] - 1) / (LIMIT - 1) for shape in held]  # of what the bar allows
     assert max(alone) > 1 and min(alone) > 0.5
     assert over[str(replace(held[1], N=16384))][OURS] > LIMIT
