@@ -1199,9 +1199,9 @@ finish(figure, f"Three rising curves of luck. The best of {tries[-1]} equal arms
 # minideeptalk compare book/records/study/deeptalk-aligned-s0.json --out runs/again
 # ```
 #
-# Another processor rounds otherwise, and training amplifies it, so no number comes back equal to the last digit. A metric is a share of some
-# test items. Its **band** is twice the standard error of the difference of two such shares, and at least five points. Here is what the
-# command prints, for two seeds of the recipe:
+# Another processor rounds otherwise, and so does the next version of a kernel. Training amplifies it within a few hundred updates, other experts are
+# chosen, and a second run is then as good as another seed. So a **band** is as wide as the difference of two runs of one recipe, measured over the
+# seeds of all arms, and at least five points. Here is what the command prints, for two seeds of the recipe:
 
 # %%
 first, second = (list(arms[REFERENCE].values()) * 2)[:2]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from minideeptalk.baselines.arms import find_arm
+from minideeptalk.baselines.bands import COUNTED, bands_of, value_of
 from minideeptalk.baselines.study import Plan, run_study
 from minideeptalk.baselines.trials import at_rate, factor_of
 from minideeptalk.errors import LearnerError
@@ -13,34 +14,8 @@ from minideeptalk.records import Comparison, compare, different_settings, read_r
 from minideeptalk.training.folders import begin_run
 from minideeptalk.training.run import run_recipe
 
-BANDS = {
-    "relative_text_drop.all": "text_items_per_family", "relative_text_drop.covered": "text_items_per_family",
-    "spoken_qa_text": "spoken_questions", "spoken_qa_speech": "spoken_questions", "asr_wer": "spoken_questions",
-    "tts_wer.trained": "spoken_answers", "tts_wer.unseen": "spoken_answers",
-    "style_accuracy.recognised": "ceilings", "style_accuracy.mirrored": "ceilings",
-}
-"""Metrics that are compared, and the count of the items each rests on."""
 WHERE = ("config.study.shared",)
 """Settings that say where a run's parts lay and not what it did."""
-LEAST = 0.05
-"""Another processor rounds otherwise, and training amplifies it: no band is narrower than this."""
-
-
-def bands_of(record: Mapping) -> dict[str, float]:
-    """How far a second run of the same recipe may lie from this one: twice the standard error of a difference of two shares.
-
-    A word error rate is no share, since words may be inserted without end: its errors count as events that fall by chance, independently.
-    """
-    counts, found = record["metrics"]["counts"], {}
-    for metric, counted in BANDS.items():
-        value = record["metrics"]
-        for name in metric.split("."):
-            value = value[name]
-        if value is not None:
-            share = min(max(value, 0.0), 1.0)
-            variance = value if "wer" in metric else share * (1 - share)
-            found[metric] = max(LEAST, 2 * (2 * variance / counts[counted]) ** 0.5)
-    return found
 
 
 def rerun(record: Mapping, folder: Path, shipped: Path | None = None, say: Callable[[str], None] = print) -> dict:
@@ -70,19 +45,21 @@ def rerun(record: Mapping, folder: Path, shipped: Path | None = None, say: Calla
 
 def outside(record: Mapping, again: Mapping) -> list[Comparison]:
     """The metrics of a second run that lie outside their band."""
-    return [row for row in compare(record, again, bands_of(record)) if row.inside is False]
+    return [row for row in compare(record, again, bands_of(record, again)) if row.inside is False]
 
 
 def comparison_table(record: Mapping, again: Mapping) -> str:
-    """Metric by metric: published, here, the band, inside or outside; then the settings that differed, if any."""
-    rows = compare(record, again, bands_of(record))
+    """Metric by metric: published, here, the band, inside or outside; then what no band can hold, and the settings that differed, if any."""
+    rows = compare(record, again, bands_of(record, again))
     inside = sum(row.inside is True for row in rows)
     lines = [f"{'metric':<28}{'record':>10}{'here':>10}{'band':>10}  verdict"]
     for row in rows:
         here = "-" if row.second is None else f"{row.second:.3f}"
         lines.append(f"{row.metric:<28}{row.first:>10.3f}{here:>10}{row.band:>10.3f}  {verdict(row)}")
-    lines.append(f"{inside} of {len(rows)} inside the band" + "".join(
-        f"\nsetting differs: {name}" for name in different_settings(record, again) if name not in WHERE))
+    lines.append(f"{inside} of {len(rows)} inside the band")
+    lines += [f"not held, since runs of one recipe differ by nearly all there is: {metric}" for metric in COUNTED
+              if metric not in {row.metric for row in rows} and value_of(record, metric) is not None]
+    lines += [f"setting differs: {name}" for name in different_settings(record, again) if name not in WHERE]
     return "\n".join(lines)
 
 

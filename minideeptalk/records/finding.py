@@ -19,7 +19,7 @@ from minideeptalk.errors import LearnerError
 from minideeptalk.records.environment import environment
 
 SCHEMA_VERSION = 1
-KINDS = ("why", "load-and-importance", "style", "rates")
+KINDS = ("why", "load-and-importance", "style", "rates", "second-runs")
 
 
 def kind_of(content: Mapping) -> str:

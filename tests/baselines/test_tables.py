@@ -9,7 +9,6 @@ import pytest
 from minideeptalk.baselines.budgets import undeclared
 from minideeptalk.baselines.intervals import paired_interval, t_interval, t_quantile
 from minideeptalk.baselines.paper import PAPER
-from minideeptalk.baselines.rerun import BANDS, bands_of, comparison_table, outside
 from minideeptalk.baselines.summary import COLUMNS, by_arm, read_records, study_table
 from minideeptalk.errors import LearnerError
 from minideeptalk.records import RunRecord, read_record
@@ -99,33 +98,14 @@ def test_records_are_found_in_a_study_and_an_empty_folder_is_explained(record_of
 # ---- a second run ------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_run_is_told_metric_by_metric(record_of):
-    first, second = record_of("deeptalk-aligned"), record_of("deeptalk-aligned")
-    assert outside(first, second) == [] and f"{len(BANDS)} of {len(BANDS)} inside" in comparison_table(first, second)
-    second["metrics"]["spoken_qa_text"] += 0.2
-    second["metrics"]["asr_wer"] = None
-    told = comparison_table(first, second).splitlines()
-    assert [row.metric for row in outside(first, second)] == ["spoken_qa_text"]
-    assert any("asr_wer" in line and "not measured" in line for line in told) and told[-1].startswith(f"{len(BANDS) - 2} of")
-    second["size"] = "mini"
-    assert "setting differs: size" in comparison_table(first, second)
-
-
-def test_a_band_is_twice_the_error_of_so_many_items_and_never_tiny(record_of):
-    record = record_of("deeptalk-aligned")
-    record["metrics"]["spoken_qa_text"] = 0.5
-    bands = bands_of(record)
-    assert bands["spoken_qa_text"] == pytest.approx(2 * (0.5 / 200) ** 0.5) and min(bands.values()) >= 0.05
-    record["metrics"]["asr_wer"] = 2.0  # no share: inserted words make it
-    assert bands_of(record)["asr_wer"] == pytest.approx(2 * (2 * 2.0 / 200) ** 0.5)
-    record["metrics"]["spoken_qa_speech"] = None
-    assert "spoken_qa_speech" not in bands_of(record)
-
-
 @pytest.mark.slow
 def test_a_committed_record_drawn_at_random_comes_out_again(tmp_path):
+    """One healthy second run in some thirty leaves a band (`test_bands.py` counts); two that were drawn apart hardly ever both do."""
     from minideeptalk.teaching.research import compare
 
-    chosen = random.choice(sorted((BOOK / "study").glob("*.json")))  # of nano, which takes minutes
-    report, inside = compare(chosen, tmp_path / "again")
-    assert inside, f"{chosen.name}\n{report}"
+    for chosen in random.sample(sorted((BOOK / "study").glob("*.json")), 2):  # of nano, which takes minutes
+        report, inside = compare(chosen, tmp_path / chosen.stem)
+        print(f"{chosen.name}\n{report}")
+        if inside:
+            return
+    pytest.fail("two second runs lie outside their bands")

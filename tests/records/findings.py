@@ -79,4 +79,13 @@ def rates():
     return finding("rates", "nano", [0, 1], {"scale": 0.5}, 1.0, {"trials": trials})
 
 
-INVENTED = {"why": why, "load-and-importance": load_and_importance, "style": style, "rates": rates}
+def second_runs():
+    """Two records that were run again: one came out much the same, one forgot its text."""
+    first = {"spoken_qa_text": 0.5, "relative_text_drop.all": 0.05, "asr_wer": None}
+    runs = [{"arm": "deeptalk-aligned", "seed": seed, "seconds": 200.0, "devices": ["one", "other"], "commits": [None, None], "record": first,
+             "here": first | {"relative_text_drop.all": lost}, "outside": ["relative_text_drop.all"] if lost > 0.5 else []}
+            for seed, lost in ((0, 0.06), (1, 0.9))]
+    return finding("second-runs", "nano", [0, 1], {"runs": 2, "lot": 0}, 400.0, {"runs": runs})
+
+
+INVENTED = {"why": why, "load-and-importance": load_and_importance, "style": style, "rates": rates, "second-runs": second_runs}

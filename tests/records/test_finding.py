@@ -48,6 +48,8 @@ def test_records_of_runs_and_benchmarks_are_told_apart(record):
     ("style", "result.runs.1.probes.ear.control", ..., "result.runs.1.probes.ear"),
     ("rates", "result.trials.0.factor", 0, "result.trials.0.factor"),
     ("rates", "result.trials.1.kept.all", ..., "result.trials.1.kept"),
+    ("second-runs", "result.runs.0.here", {}, "result.runs.0.here"),
+    ("second-runs", "result.runs.1.outside", ..., "result.runs.1"),
     ("why", "commit", "main", "commit"),
     ("why", "seeds", [], "seeds"),
     ("why", "extra", 1, "the record"),

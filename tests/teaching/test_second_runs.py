@@ -1,0 +1,31 @@
+"""Records drawn by lot and run once more: the lot, the rows, and the finding that is committed."""
+
+import copy
+
+import pytest
+
+from minideeptalk.baselines.bands import COUNTED
+from minideeptalk.records.finding import read_finding
+from minideeptalk.teaching import second_runs
+
+
+def test_a_lot_gives_the_same_records_again_and_another_lot_others():
+    names = [[(record["arm"], record["seed"]) for record in second_runs.drawn(5, lot)] for lot in (1, 1, 2)]
+    assert names[0] == names[1] != names[2] and len(set(names[0])) == 5
+
+
+def test_a_finding_tells_both_values_and_what_was_outside(monkeypatch, tmp_path):
+    def forgetful(record, folder, shipped):
+        again = copy.deepcopy(record)
+        if record["seed"] == chosen[1]["seed"] and record["arm"] == chosen[1]["arm"]:
+            again["metrics"]["relative_text_drop"]["all"] += 0.5
+        return again
+
+    chosen = second_runs.drawn(2, 1)
+    monkeypatch.setattr(second_runs, "rerun", forgetful)
+    second_runs.main([str(tmp_path / "runs"), str(tmp_path / "again.json"), "--runs", "2", "--seed", "1"])
+    found = read_finding(tmp_path / "again.json", "second-runs")
+    same, other = found["result"]["runs"]
+    assert same["record"] == same["here"] and same["outside"] == [] and set(same["here"]) == set(COUNTED)
+    assert other["here"]["relative_text_drop.all"] == pytest.approx(other["record"]["relative_text_drop.all"] + 0.5)
+    assert other["outside"] == ["relative_text_drop.all"] and found["settings"]["lot"] == 1
