@@ -1200,8 +1200,9 @@ finish(figure, f"Three rising curves of luck. The best of {tries[-1]} equal arms
 # ```
 #
 # Another processor rounds otherwise, and so does the next version of a kernel. Training amplifies it within a few hundred updates, other experts are
-# chosen, and a second run is then as good as another seed. So a **band** is as wide as the difference of two runs of one recipe, measured over the
-# seeds of all arms, and at least five points. Here is what the command prints, for two seeds of the recipe:
+# chosen, and a second run may end as far away as another seed. So a **band** is four standard errors of the difference of two runs, with the spread that
+# the seeds of an arm have, averaged over the arms; and at least five points. A metric is *not held* where its band spans all from guessing to perfect.
+# Here is what the command prints, for two seeds of the recipe:
 
 # %%
 first, second = (list(arms[REFERENCE].values()) * 2)[:2]

@@ -1,125 +1,129 @@
-"""How far a second run of a recipe may lie from the first: the spread between runs, measured over the seeds of the study.
+"""How far a second run of a recipe may lie from the first: as far as the seeds of an arm lie apart, measured in the study.
 
-Rounding differs from one processor or kernel to the next, training amplifies it, and other experts are chosen: a second run is as good as
-another seed. A metric is a share `v` of some items, or errors per word. It would vary with `v (1 - v)`, or with `v`, if items fell by chance and
-independently. Runs vary more or less than that by a factor, the *overdispersion*; the study tells it.
+Processors and kernels round differently, training amplifies it, and other experts are chosen: a second run may end as far away as another seed.
+The spread of each arm comes from few seeds, so it is averaged over arms, as a multiple of what a share of that size varies by chance.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from minideeptalk.baselines.intervals import t_quantile
-from minideeptalk.baselines.summary import committed_records
+from minideeptalk.baselines.summary import committed_records, value_of
 
-COUNTED = {
+ERROR_RATES = ("asr_wer", "tts_wer.trained", "tts_wer.unseen")
+ITEMS_OF = {
     "relative_text_drop.all": "text_items_per_family", "relative_text_drop.covered": "text_items_per_family",
     "spoken_qa_text": "spoken_questions", "spoken_qa_speech": "spoken_questions", "asr_wer": "spoken_questions",
     "tts_wer.trained": "spoken_answers", "tts_wer.unseen": "spoken_answers",
-    "style_accuracy.recognised": "ceilings", "style_accuracy.mirrored": "ceilings",
+    "style_accuracy.mirrored": "ceilings",
 }
-"""Metrics that are compared, and the count of the items each rests on."""
-SURE = 0.999
-"""How sure a single band is. There are eight or nine, so a healthy second run should leave some of them once in a hundred times, were errors normal."""
+"""Metrics that are compared, and the count of the items each rests on. The style *recognised* is none of them: luck decides whether a run learns
+to name styles at all, so its seeds lie at either end and no width says where the next will be."""
+WIDTH = 4.0
+"""Standard errors of a difference in a band. A t quantile would claim to know the spread better than five seeds tell it: arms of one seed
+share text model and alignment, so they do not vary independently. With this width fewer than one run in twenty leaves any band if the spread is
+measured on the other seeds; `tests/baselines/test_bands.py` counts it."""
+STEADY = 0.9
+"""Share of the arms, the steadiest, that a spread is averaged over; each of the others keeps its own."""
 LEAST = 0.05
-"""No band is narrower than five points: a share of a few hundred items may agree to the last item by accident."""
-
-
-def value_of(record: Mapping, metric: str) -> float | None:
-    """A metric of a record by its dotted name; None where it was not measured."""
-    value = record["metrics"]
-    for name in metric.split("."):
-        value = value[name]
-    return value
+"""No band is narrower: close to 0 and 1 the spread is too small to be known."""
 
 
 def chance_variance(metric: str, mean: float, items: int) -> float:
-    """Variance of one item if items fell independently: of a share `v (1 - v)`, of errors per word `v`, since words may be inserted without end.
+    """Variance that a metric with this mean has if items fall independently: `v (1 - v)` over the items for a share, `v` for errors per word.
 
-    Half an item is added to either side, so that a mean of 0 or 1 does not claim to be certain.
+    It is used as a scale, to carry a spread from one mean to another. Half an item is added to either side, so that it is nowhere zero.
     """
-    if "wer" in metric:
-        return max(mean, 0.5 / items)
+    if metric in ERROR_RATES:  # words may be inserted without end, so this is no share
+        return max(mean, 0.5 / items) / items
     share = (min(max(mean, 0.0), 1.0) * items + 0.5) / (items + 1)
-    return share * (1 - share)
+    return share * (1 - share) / items
+
+
+def overdispersion(metric: str, values: Sequence[float], items: int) -> float:
+    """Variance of an arm's runs over their `chance_variance`: 1 where independent items explain it all.
+
+    Args:
+        values: of two runs or more that differ by luck alone. items: that each value rests on.
+
+    Source: Pearson's estimate of a dispersion parameter, McCullagh and Nelder, Generalized Linear Models, section 4.5.
+    """
+    mean = sum(values) / len(values)
+    return sum((value - mean) ** 2 for value in values) / (len(values) - 1) / chance_variance(metric, mean, items)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How much a metric varies from run to run of one arm.
+    """How much one metric varies between the runs of an arm.
 
-    `factor`: variance of a run over the chance variance of one item, so `1 / items` is what items alone would give.
-    `items`: that the runs were measured with. `freedom`: degrees of freedom behind the factor.
+    `usual`: overdispersion, averaged over the steady arms. `unsteady`: of each other arm. `means`: of each arm over its seeds. `items`: behind each value.
     """
 
-    factor: float
+    metric: str
     items: int
-    freedom: int
+    usual: float
+    unsteady: Mapping[str, float]
+    means: Mapping[str, float]
 
-    @property
-    def overdispersion(self) -> float:
-        """Variance between runs over the one that items alone would give; 1 is as much as chance."""
-        return self.factor * self.items
+    def band(self, arm: str, value: float, items: int) -> float:
+        """Largest difference from a run with this value that is inside.
 
-    def band(self, metric: str, mean: float, items: int) -> float:
-        """Largest difference of two runs with that mean that is inside; fewer items than the study's say less."""
-        factor = self.factor * max(1.0, self.items / items)
-        return t_quantile(self.freedom, SURE) * (2 * factor * chance_variance(metric, mean, items)) ** 0.5
-
-
-def spread_of(metric: str, groups: Iterable[Sequence[float]], items: int) -> Spread | None:
-    """Squared deviations of runs from the mean of their group, over the chance variance, averaged over all groups.
-
-    Args:
-        metric: its dotted name. groups: values of runs that differ by luck alone; a group of one says nothing. items: that each value rests on.
-
-    Returns:
-        None where no group has two.
-
-    Source: Pearson's estimate of a dispersion parameter, McCullagh and Nelder, Generalized Linear Models, section 4.5.
-    """
-    squares, freedom = 0.0, 0
-    for values in groups:
-        mean = sum(values) / len(values)
-        squares += sum((value - mean) ** 2 for value in values) / chance_variance(metric, mean, items)
-        freedom += len(values) - 1
-    return Spread(squares / freedom, items, freedom) if freedom else None
+        Args:
+            value: stands for the mean of an arm that the study has not. items: of that run; with fewer than in the study, the band is wider.
+        """
+        dispersion = self.unsteady.get(arm, self.usual)
+        variance = chance_variance(self.metric, self.means.get(arm, value), self.items) * max(1.0, self.items / items)
+        return max(LEAST, WIDTH * (2 * dispersion * variance) ** 0.5)
 
 
 def spreads_of(records: Sequence[Mapping]) -> dict[str, Spread]:
-    """By metric, how much the seeds of one arm differ, over all arms; a metric that no arm has two seeds of is absent."""
+    """The spread of each metric over arms with several seeds; a metric that no arm has twice is absent."""
     found = {}
-    for metric, counted in COUNTED.items():
+    for metric, counted in ITEMS_OF.items():
         arms = defaultdict(list)
         for record in records:
             if (value := value_of(record, metric)) is not None:
                 arms[record["arm"]].append(value)
-        if spread := spread_of(metric, arms.values(), min(record["metrics"]["counts"][counted] for record in records)):
-            found[metric] = spread
+        items = min(record["metrics"]["counts"][counted] for record in records)
+        by_arm = {arm: overdispersion(metric, values, items) for arm, values in arms.items() if len(values) > 1}
+        if by_arm:
+            ordered = sorted(by_arm, key=by_arm.get)
+            steady = ordered[:max(1, round(STEADY * len(ordered)))]
+            usual = sum(by_arm[arm] for arm in steady) / len(steady)
+            unsteady = {arm: by_arm[arm] for arm in ordered[len(steady):]}
+            found[metric] = Spread(metric, items, usual, unsteady, {arm: sum(arms[arm]) / len(arms[arm]) for arm in by_arm})
     return found
 
 
 @cache
 def committed_spreads() -> dict[str, Spread]:
-    """`spreads_of` the committed study at `nano`, which has the seeds; other sizes are held against it, too."""
+    """`spreads_of` the committed study at `nano`, whose later stages have half their length. Other sizes and lengths are held against it, too."""
     return spreads_of(committed_records())
 
 
-def bands_of(record: Mapping, again: Mapping, spreads: Mapping[str, Spread] | None = None) -> dict[str, float]:
-    """How far a second run may lie from the first, by metric; the variance is that of the mean of both, as in a test of two proportions.
+def bands_of(record: Mapping, spreads: Mapping[str, Spread] | None = None) -> dict[str, float]:
+    """How far a second run may lie from a record, by metric.
 
-    A metric is left out where even a difference of 1 would be inside, since no run could fail it, and where the record did not measure it.
+    A metric is left out where the record has none, and where its band spans all from guessing to perfect, so that no run could fail.
 
     Args:
-        record, again: run records of one arm. spreads: None takes `committed_spreads`.
+        spreads: None takes `committed_spreads`.
     """
     bands = {}
     for metric, spread in (committed_spreads() if spreads is None else spreads).items():
-        first, second = value_of(record, metric), value_of(again, metric)
-        items = record["metrics"]["counts"][COUNTED[metric]]
-        if first is not None and spread.band(metric, 0.5, items) < 1:
-            bands[metric] = max(LEAST, spread.band(metric, first if second is None else (first + second) / 2, items))
+        value = value_of(record, metric)
+        if value is not None:
+            band = spread.band(record["arm"], value, record["metrics"]["counts"][ITEMS_OF[metric]])
+            if any(abs(end - value) > band for end in _ends(record, metric)):
+                bands[metric] = band
     return bands
+
+
+def _ends(record: Mapping, metric: str) -> tuple[float, float]:
+    """What a model that learnt nothing scores, and a perfect one."""
+    if metric in ERROR_RATES or metric.startswith("relative_text_drop"):
+        return 1.0, 0.0
+    return record["metrics"]["chance"][metric.split(".")[0]], 1.0

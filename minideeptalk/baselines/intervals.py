@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -31,7 +30,6 @@ class Interval:
         return self.half is not None and self.count >= FEWEST
 
 
-@cache
 def t_quantile(freedom: int, inside: float = 0.95) -> float:
     """The t with `inside` of Student's distribution between -t and t.
 

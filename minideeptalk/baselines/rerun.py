@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from minideeptalk.baselines.arms import find_arm
-from minideeptalk.baselines.bands import COUNTED, bands_of, value_of
+from minideeptalk.baselines.bands import ITEMS_OF, bands_of
 from minideeptalk.baselines.study import Plan, run_study
+from minideeptalk.baselines.summary import value_of
 from minideeptalk.baselines.trials import at_rate, factor_of
 from minideeptalk.errors import LearnerError
 from minideeptalk.records import Comparison, compare, different_settings, read_record
@@ -45,19 +46,19 @@ def rerun(record: Mapping, folder: Path, shipped: Path | None = None, say: Calla
 
 def outside(record: Mapping, again: Mapping) -> list[Comparison]:
     """The metrics of a second run that lie outside their band."""
-    return [row for row in compare(record, again, bands_of(record, again)) if row.inside is False]
+    return [row for row in compare(record, again, bands_of(record)) if row.inside is False]
 
 
 def comparison_table(record: Mapping, again: Mapping) -> str:
     """Metric by metric: published, here, the band, inside or outside; then what no band can hold, and the settings that differed, if any."""
-    rows = compare(record, again, bands_of(record, again))
+    rows = compare(record, again, bands_of(record))
     inside = sum(row.inside is True for row in rows)
     lines = [f"{'metric':<28}{'record':>10}{'here':>10}{'band':>10}  verdict"]
     for row in rows:
         here = "-" if row.second is None else f"{row.second:.3f}"
         lines.append(f"{row.metric:<28}{row.first:>10.3f}{here:>10}{row.band:>10.3f}  {verdict(row)}")
     lines.append(f"{inside} of {len(rows)} inside the band")
-    lines += [f"not held, since runs of one recipe differ by nearly all there is: {metric}" for metric in COUNTED
+    lines += [f"not held, seeds of one arm differ too much: {metric}" for metric in ITEMS_OF
               if metric not in {row.metric for row in rows} and value_of(record, metric) is not None]
     lines += [f"setting differs: {name}" for name in different_settings(record, again) if name not in WHERE]
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from minideeptalk.baselines.budgets import REFERENCE
@@ -23,26 +24,18 @@ class Column:
     read: Callable[[Mapping], float | None]
 
 
-def _metric(*path: str) -> Callable[[Mapping], float | None]:
-    def read(record: Mapping):
-        value = record["metrics"]
-        for name in path:
-            value = value[name]
-        return value
-    return read
+def value_of(record: Mapping, metric: str) -> float | None:
+    """A metric of a record by its dotted name, such as `tts_wer.unseen`; None where it was not measured."""
+    value = record["metrics"]
+    for name in metric.split("."):
+        value = value[name]
+    return value
 
 
-COLUMNS = (
-    Column("text lost", _metric("relative_text_drop", "all")),
-    Column("covered", _metric("relative_text_drop", "covered")),
-    Column("uncovered", _metric("relative_text_drop", "uncovered")),
-    Column("QA text", _metric("spoken_qa_text")),
-    Column("QA speech", _metric("spoken_qa_speech")),
-    Column("TTS trained", _metric("tts_wer", "trained")),
-    Column("TTS WER", _metric("tts_wer", "unseen")),
-    Column("ASR WER", _metric("asr_wer")),
-    Column("style", _metric("style_accuracy", "mirrored")),
-)
+COLUMNS = tuple(Column(name, partial(value_of, metric=metric)) for name, metric in (
+    ("text lost", "relative_text_drop.all"), ("covered", "relative_text_drop.covered"), ("uncovered", "relative_text_drop.uncovered"),
+    ("QA text", "spoken_qa_text"), ("QA speech", "spoken_qa_speech"), ("TTS trained", "tts_wer.trained"), ("TTS WER", "tts_wer.unseen"),
+    ("ASR WER", "asr_wer"), ("style", "style_accuracy.mirrored")))
 
 
 def records_in(folder: Path) -> Path:

@@ -1,6 +1,6 @@
 """Do the committed records of the study come out again?  Some of them, drawn by lot, are run once more on this machine (chapter 14).
 
-`python -m minideeptalk.teaching.second_runs DIR OUT.json` trains in DIR and goes on there when it is called again: 16 runs take about an hour on two cores.
+`python -m minideeptalk.teaching.second_runs DIR OUT.json` trains in DIR, and goes on there when it is called again.
 """
 
 from __future__ import annotations
@@ -10,29 +10,34 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from minideeptalk.baselines.bands import COUNTED, LEAST, SURE, value_of
+from minideeptalk.baselines.bands import ITEMS_OF, LEAST, WIDTH
 from minideeptalk.baselines.rerun import outside, rerun
-from minideeptalk.baselines.summary import committed_records
+from minideeptalk.baselines.summary import committed_records, value_of
+from minideeptalk.errors import LearnerError
 from minideeptalk.records.finding import finding, write_finding
 from minideeptalk.teaching.samples import shipped_run
 
-RUNS = 16
+RUNS = 10
 
 
-def drawn(count: int, seed: int) -> list[dict]:
+def drawn(count: int, lot: int) -> list[dict]:
     """So many committed records of the study at `nano`, by lot.
 
     Raises:
-        ValueError: for more than there are.
+        LearnerError: for none, or more than there are.
     """
-    return random.Random(seed).sample(committed_records(), count)
+    records = committed_records()
+    if not 0 < count <= len(records):
+        raise LearnerError(f"1 to {len(records)} after --runs", str(count), "the study has no more records")
+    return random.Random(lot).sample(records, count)
 
 
 def second_runs(chosen: Sequence[Mapping], folder: Path) -> list[dict]:
     """Run each again in `folder`, or read what lies there already.
 
     Returns:
-        a row a run: `arm`, `seed`, `seconds`, `devices` and `commits` of both, `record` and `here` (values by metric), and `outside`, the metrics out of band.
+        a row a run: `arm` and `seed`; `devices` and `commits`, the record's first; `seconds` of the second run; `record` and `here`, values by
+        metric; `outside`, the metrics that left their band.
     """
     rows = []
     for number, record in enumerate(chosen, start=1):
@@ -41,7 +46,7 @@ def second_runs(chosen: Sequence[Mapping], folder: Path) -> list[dict]:
         rows.append({
             "arm": record["arm"], "seed": record["seed"], "seconds": again["seconds"],
             "devices": [run["device"]["name"] for run in (record, again)], "commits": [run["commit"] for run in (record, again)],
-            **{name: {metric: value_of(run, metric) for metric in COUNTED} for name, run in (("record", record), ("here", again))},
+            **{name: {metric: value_of(run, metric) for metric in ITEMS_OF} for name, run in (("record", record), ("here", again))},
             "outside": [row.metric for row in outside(record, again)]})
     return rows
 
@@ -52,12 +57,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="where the runs go; called again, it goes on")
     parser.add_argument("out", type=Path, metavar="OUT.json", help="where the finding goes")
     parser.add_argument("--runs", type=int, default=RUNS, help="how many records are drawn")
-    parser.add_argument("--seed", type=int, default=0, help="of the lot")
+    parser.add_argument("--lot", type=int, default=0, help="number that the draw begins with")
     args = parser.parse_args(argv)
-    rows = second_runs(drawn(args.runs, args.seed), args.folder)
-    settings = {"runs": args.runs, "lot": args.seed, "drawn_from": len(committed_records()), "sure": SURE, "least": LEAST}
-    write_finding(finding("second-runs", "nano", sorted({row["seed"] for row in rows}), settings, sum(row["seconds"] for row in rows), {"runs": rows}),
-                  args.out)
+    rows = second_runs(drawn(args.runs, args.lot), args.folder)
+    seeds = sorted({row["seed"] for row in rows})
+    settings = {"runs": args.runs, "lot": args.lot, "drawn_from": len(committed_records()), "width": WIDTH, "least": LEAST}
+    notes = (f"runs of one seed share text model and alignment, so {len(rows)} runs are {len(seeds)} draws of those",
+             "seconds: summed over the runs; what runs of one seed share counts for each")
+    write_finding(finding("second-runs", "nano", seeds, settings, sum(row["seconds"] for row in rows), {"runs": rows}, notes), args.out)
 
 
 if __name__ == "__main__":

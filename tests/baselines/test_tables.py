@@ -1,7 +1,6 @@
-"""Intervals, budgets, the table, and the second run of a record: what they say, and when they object."""
+"""Intervals, budgets and the table: what they say, and when they object."""
 
 import json
-import random
 from pathlib import Path
 
 import pytest
@@ -93,19 +92,3 @@ def test_records_are_found_in_a_study_and_an_empty_folder_is_explained(record_of
     assert [record["arm"] for record in read_records(tmp_path)] == ["puremoe"]
     with pytest.raises(LearnerError, match="no run"):
         read_records(tmp_path / "records" / "none")
-
-
-# ---- a second run ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_committed_record_drawn_at_random_comes_out_again(tmp_path):
-    """One healthy second run in some thirty leaves a band (`test_bands.py` counts); two that were drawn apart hardly ever both do."""
-    from minideeptalk.teaching.research import compare
-
-    for chosen in random.sample(sorted((BOOK / "study").glob("*.json")), 2):  # of nano, which takes minutes
-        report, inside = compare(chosen, tmp_path / chosen.stem)
-        print(f"{chosen.name}\n{report}")
-        if inside:
-            return
-    pytest.fail("two second runs lie outside their bands")

@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from minideeptalk.baselines.bands import COUNTED
+from minideeptalk.baselines.bands import ITEMS_OF
+from minideeptalk.errors import LearnerError
 from minideeptalk.records.finding import read_finding
 from minideeptalk.teaching import second_runs
 
@@ -14,18 +15,26 @@ def test_a_lot_gives_the_same_records_again_and_another_lot_others():
     assert names[0] == names[1] != names[2] and len(set(names[0])) == 5
 
 
-def test_a_finding_tells_both_values_and_what_was_outside(monkeypatch, tmp_path):
+@pytest.mark.parametrize("count", [0, 10**6])
+def test_more_than_there_are_is_told(count):
+    with pytest.raises(LearnerError, match="--runs"):
+        second_runs.drawn(count, 0)
+
+
+def test_a_finding_tells_both_runs_and_what_was_outside(monkeypatch, tmp_path):
     def forgetful(record, folder, shipped):
-        again = copy.deepcopy(record)
-        if record["seed"] == chosen[1]["seed"] and record["arm"] == chosen[1]["arm"]:
+        again = copy.deepcopy(record) | {"commit": "a" * 40, "device": {"name": "an abacus"}, "seconds": 10.0}
+        if record is not chosen[0]:
             again["metrics"]["relative_text_drop"]["all"] += 0.5
         return again
 
     chosen = second_runs.drawn(2, 1)
+    monkeypatch.setattr(second_runs, "drawn", lambda count, lot: chosen)
     monkeypatch.setattr(second_runs, "rerun", forgetful)
-    second_runs.main([str(tmp_path / "runs"), str(tmp_path / "again.json"), "--runs", "2", "--seed", "1"])
+    second_runs.main([str(tmp_path / "runs"), str(tmp_path / "again.json"), "--runs", "2", "--lot", "1"])
     found = read_finding(tmp_path / "again.json", "second-runs")
     same, other = found["result"]["runs"]
-    assert same["record"] == same["here"] and same["outside"] == [] and set(same["here"]) == set(COUNTED)
+    assert same["record"] == same["here"] and same["outside"] == [] and set(same["here"]) == set(ITEMS_OF)
+    assert same["devices"] == [chosen[0]["device"]["name"], "an abacus"] and same["commits"] == [chosen[0]["commit"], "a" * 40]
     assert other["here"]["relative_text_drop.all"] == pytest.approx(other["record"]["relative_text_drop.all"] + 0.5)
-    assert other["outside"] == ["relative_text_drop.all"] and found["settings"]["lot"] == 1
+    assert other["outside"] == ["relative_text_drop.all"] and found["settings"]["lot"] == 1 and found["seconds"] == 20.0
