@@ -36,7 +36,7 @@ def second_runs(chosen: Sequence[Mapping], folder: Path) -> list[dict]:
     """Run each again in `folder`, or read what lies there already.
 
     Returns:
-        a row a run: `arm` and `seed`; `devices` and `commits`, the record's first; `seconds` of the second run; `record` and `here`, values by
+        a row a run: `arm`, `seed`, and the alignment that it `shared`; `devices` and `commits`, the record's first; `seconds` of the second run; `record` and `here`, values by
         metric; `outside`, the metrics that left their band.
     """
     rows = []
@@ -44,7 +44,7 @@ def second_runs(chosen: Sequence[Mapping], folder: Path) -> list[dict]:
         print(f"{number} of {len(chosen)}: {record['arm']}, seed {record['seed']}", flush=True)
         again = rerun(record, folder, shipped_run())
         rows.append({
-            "arm": record["arm"], "seed": record["seed"], "seconds": again["seconds"],
+            "arm": record["arm"], "seed": record["seed"], "shared": record["config"]["study"]["shared"], "seconds": again["seconds"],
             "devices": [run["device"]["name"] for run in (record, again)], "commits": [run["commit"] for run in (record, again)],
             **{name: {metric: value_of(run, metric) for metric in ITEMS_OF} for name, run in (("record", record), ("here", again))},
             "outside": [row.metric for row in outside(record, again)]})
@@ -62,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = second_runs(drawn(args.runs, args.lot), args.folder)
     seeds = sorted({row["seed"] for row in rows})
     settings = {"runs": args.runs, "lot": args.lot, "drawn_from": len(committed_records()), "width": WIDTH, "least": LEAST}
-    notes = (f"runs of one seed share text model and alignment, so {len(rows)} runs are {len(seeds)} draws of those",
-             "seconds: summed over the runs; what runs of one seed share counts for each")
+    alignments = {row["shared"] for row in rows}
+    notes = (f"{len(rows)} runs, and {len(alignments)} text models with their alignments: runs that share one do not vary independently",
+             "seconds: summed over the runs; what several share counts for each")
     write_finding(finding("second-runs", "nano", seeds, settings, sum(row["seconds"] for row in rows), {"runs": rows}, notes), args.out)
 
 

@@ -82,7 +82,7 @@ def rates():
 def second_runs():
     """Two records that were run again: one came out much the same, one forgot its text."""
     first = {"spoken_qa_text": 0.5, "relative_text_drop.all": 0.05, "asr_wer": None}
-    runs = [{"arm": "deeptalk-aligned", "seed": seed, "seconds": 200.0, "devices": ["one", "other"], "commits": [None, None], "record": first,
+    runs = [{"arm": "deeptalk-aligned", "seed": seed, "shared": f"aligned-0a1b-s{seed}", "seconds": 200.0, "devices": ["one", "other"], "commits": [None, None], "record": first,
              "here": first | {"relative_text_drop.all": lost}, "outside": ["relative_text_drop.all"] if lost > 0.5 else []}
             for seed, lost in ((0, 0.06), (1, 0.9))]
     return finding("second-runs", "nano", [0, 1], {"runs": 2, "lot": 0}, 400.0, {"runs": runs})
