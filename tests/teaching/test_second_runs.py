@@ -4,10 +4,12 @@ import copy
 
 import pytest
 
-from minideeptalk.baselines.bands import ITEMS_OF
+from minideeptalk.baselines.bands import ITEMS_OF, bands_of
+from minideeptalk.baselines.summary import committed_records
 from minideeptalk.errors import LearnerError
 from minideeptalk.records.finding import read_finding
 from minideeptalk.teaching import second_runs
+from minideeptalk.teaching.findings import book_finding
 
 
 def test_a_lot_gives_the_same_records_again_and_another_lot_others():
@@ -38,3 +40,14 @@ def test_a_finding_tells_both_runs_and_what_was_outside(monkeypatch, tmp_path):
     assert same["devices"] == [chosen[0]["device"]["name"], "an abacus"] and same["commits"] == [chosen[0]["commit"], "a" * 40]
     assert other["here"]["relative_text_drop.all"] == pytest.approx(other["record"]["relative_text_drop.all"] + 0.5)
     assert other["outside"] == ["relative_text_drop.all"] and found["settings"]["lot"] == 1 and found["seconds"] == 20.0
+
+
+def test_the_committed_second_runs_are_those_of_the_lot_and_inside_as_they_say():
+    found = book_finding("nano-second-runs", "second-runs")
+    settings, runs = found["settings"], found["result"]["runs"]
+    chosen = {(record["arm"], record["seed"]): record for record in committed_records()}
+    assert settings["drawn_from"] != len(chosen) or [(run["arm"], run["seed"]) for run in runs] == [
+        (record["arm"], record["seed"]) for record in second_runs.drawn(settings["runs"], settings["lot"])]
+    for run in runs:
+        bands = bands_of(chosen[run["arm"], run["seed"]])
+        assert [metric for metric, band in bands.items() if abs(run["here"][metric] - run["record"][metric]) > band] == run["outside"]
