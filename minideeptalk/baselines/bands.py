@@ -110,13 +110,13 @@ def bands_of(record: Mapping, spreads: Mapping[str, Spread] | None = None) -> di
     A metric is left out where the record has none, and where its band spans all from guessing to perfect, so that no run could fail.
 
     Args:
-        spreads: None takes `committed_spreads`.
+        record: one that does not count its items is taken to have as many as the study's. spreads: None takes `committed_spreads`.
     """
     bands = {}
     for metric, spread in (committed_spreads() if spreads is None else spreads).items():
         value = value_of(record, metric)
         if value is not None:
-            band = spread.band(record["arm"], value, record["metrics"]["counts"][ITEMS_OF[metric]])
+            band = spread.band(record["arm"], value, record["metrics"].get("counts", {}).get(ITEMS_OF[metric], spread.items))
             if any(abs(end - value) > band for end in _ends(record, metric)):
                 bands[metric] = band
     return bands

@@ -86,6 +86,13 @@ def test_what_no_run_could_fail_is_not_called_inside(record_of):
     assert f"not held, seeds of one arm differ too much: {mirrored}" in told
 
 
+def test_a_record_that_does_not_count_its_items_has_bands_too(record_of):
+    record = record_of("deeptalk-aligned")
+    counted = bands_of(record)
+    del record["metrics"]["counts"]
+    assert bands_of(record) == counted
+
+
 def test_a_second_run_is_told_metric_by_metric(record_of):
     first = record_of("deeptalk-aligned")
     held = len(bands_of(first))
