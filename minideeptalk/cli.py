@@ -345,8 +345,9 @@ def _add_study(commands) -> None:
 def _add_compare(commands) -> None:
     parser = _command(commands, "compare", compare, "run a published record again and hold it against a band", (
         "Does on this machine what the record says was done, and prints metric by metric what the\n"
-        "record has, what came out here, and whether the difference is inside the band in which two\n"
-        "runs of one recipe nearly always lie. Leaves with 1 if any metric is outside."),
+        "record has, what came out here, and whether the difference is inside its band, which is about\n"
+        "as wide as runs of one recipe with different seeds lie apart. One healthy run in about twenty\n"
+        "leaves some band. Leaves with 1 if any metric is outside."),
         "  minideeptalk compare book/records/nano-deeptalk-aligned.json --out runs/again",
         "accepted, as everywhere; the record's own seed is used")
     parser.add_argument("record", metavar="RECORD", help="a record, or the folder of a run")

@@ -50,7 +50,7 @@ def outside(record: Mapping, again: Mapping) -> list[Comparison]:
 
 
 def comparison_table(record: Mapping, again: Mapping) -> str:
-    """Metric by metric: published, here, the band, inside or outside; then what no band can hold, and the settings that differed, if any."""
+    """Metric by metric: published, here, the band, inside or outside; then what no verdict is possible on, and the settings that differed, if any."""
     rows = compare(record, again, bands_of(record))
     inside = sum(row.inside is True for row in rows)
     lines = [f"{'metric':<28}{'record':>10}{'here':>10}{'band':>10}  verdict"]
@@ -58,7 +58,7 @@ def comparison_table(record: Mapping, again: Mapping) -> str:
         here = "-" if row.second is None else f"{row.second:.3f}"
         lines.append(f"{row.metric:<28}{row.first:>10.3f}{here:>10}{row.band:>10.3f}  {verdict(row)}")
     lines.append(f"{inside} of {len(rows)} inside the band")
-    lines += [f"not held, seeds of one arm differ too much: {metric}" for metric in ITEMS_OF
+    lines += [f"no verdict, its band would reach from guessing to perfect: {metric}" for metric in ITEMS_OF
               if metric not in {row.metric for row in rows} and value_of(record, metric) is not None]
     lines += [f"setting differs: {name}" for name in different_settings(record, again) if name not in WHERE]
     return "\n".join(lines)

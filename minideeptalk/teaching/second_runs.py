@@ -36,7 +36,7 @@ def second_runs(chosen: Sequence[Mapping], folder: Path) -> list[dict]:
     """Run each again in `folder`, or read what lies there already.
 
     Returns:
-        a row a run: `arm`, `seed`, and the alignment that it `shared`; `devices` and `commits`, the record's first; `seconds` of the second run; `record` and `here`, values by
+        a row a run: `arm`, `seed`, and `shared`, the name of the alignment that it went on from; `devices` and `commits`, the record's first; `seconds` of the second run; `record` and `here`, values by
         metric; `outside`, the metrics that left their band.
     """
     rows = []
@@ -63,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     seeds = sorted({row["seed"] for row in rows})
     settings = {"runs": args.runs, "lot": args.lot, "drawn_from": len(committed_records()), "width": WIDTH, "least": LEAST}
     alignments = {row["shared"] for row in rows}
-    notes = (f"{len(rows)} runs, and {len(alignments)} text models with their alignments: runs that share one do not vary independently",
+    notes = (f"{len(rows)} runs on {len(alignments)} alignments: runs that share one do not vary independently",
+             "the text model of seed 0 is the shipped one and is not trained again; so are codec, ear and judge",
              "seconds: summed over the runs; what several share counts for each")
     write_finding(finding("second-runs", "nano", seeds, settings, sum(row["seconds"] for row in rows), {"runs": rows}, notes), args.out)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minideeptalk.baselines.bands import ITEMS_OF, LEAST, WIDTH, Spread, bands_of, chance_variance, overdispersion, spreads_of
+from minideeptalk.baselines.bands import ITEMS_OF, LEAST, SCALE, SIZE, WIDTH, Spread, bands_of, chance_variance, overdispersion, spreads_of
 from minideeptalk.baselines.rerun import comparison_table, outside
 from minideeptalk.baselines.summary import committed_records, value_of
 
@@ -83,14 +83,27 @@ def test_what_no_run_could_fail_is_not_called_inside(record_of):
     assert mirrored in bands_of(record, {mirrored: Spread(mirrored, 100, 1.0, {}, {})})
     assert mirrored not in bands_of(record, {mirrored: Spread(mirrored, 100, 6.0, {}, {})})  # from below guessing to above perfect
     told = comparison_table(record, record)
-    assert f"not held, seeds of one arm differ too much: {mirrored}" in told
+    assert f"no verdict, its band would reach from guessing to perfect: {mirrored}" in told
 
 
-def test_a_record_that_does_not_count_its_items_has_bands_too(record_of):
+def test_a_record_without_counts_or_chance_has_bands_too(record_of):
     record = record_of("deeptalk-aligned")
     counted = bands_of(record)
-    del record["metrics"]["counts"]
+    record["metrics"]["counts"] = {"spoken_questions": 0}
     assert bands_of(record) == counted
+    record["metrics"]["chance"]["spoken_qa_text"] = None
+    assert set(bands_of(record)) == set(counted)
+
+
+@pytest.mark.parametrize("other", [{"size": "mini"}, {"config": {"study": {"scale": 1.0}}}, {"config": {}}])
+def test_a_run_of_another_size_or_length_is_held_at_its_own_value(record_of, other):
+    record = with_value(record_of("dense"), "spoken_qa_text", 0.5) | other
+    spreads = {"spoken_qa_text": Spread("spoken_qa_text", 200, 2.0, {"dense": 8.0}, {"dense": 0.1})}
+    assert bands_of(record, spreads)["spoken_qa_text"] == pytest.approx(WIDTH * (2 * 2.0 * 0.25 / 200) ** 0.5, rel=0.01)
+
+
+def test_the_committed_study_is_as_the_constants_say():
+    assert {(record["size"], record["config"]["study"]["scale"]) for record in committed_records()} == {(SIZE, SCALE)}
 
 
 def test_a_second_run_is_told_metric_by_metric(record_of):
@@ -111,7 +124,7 @@ def study():
     return committed_records()
 
 
-def test_hardly_a_run_leaves_bands_that_were_measured_on_other_seeds(study):
+def test_hardly_a_pair_leaves_bands_that_were_measured_on_other_seeds(study):
     verdicts = []
     for left_out in {record["seed"] for record in study}:
         spreads = spreads_of([record for record in study if record["seed"] != left_out])

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from minideeptalk.baselines.bands import ITEMS_OF, bands_of
-from minideeptalk.baselines.summary import committed_records
+from minideeptalk.baselines.summary import committed_records, value_of
 from minideeptalk.errors import LearnerError
 from minideeptalk.records.finding import read_finding
 from minideeptalk.teaching import second_runs
@@ -46,8 +46,9 @@ def test_the_committed_second_runs_are_those_of_the_lot_and_inside_as_they_say()
     found = book_finding("nano-second-runs", "second-runs")
     settings, runs = found["settings"], found["result"]["runs"]
     chosen = {(record["arm"], record["seed"]): record for record in committed_records()}
-    assert settings["drawn_from"] != len(chosen) or [(run["arm"], run["seed"]) for run in runs] == [
-        (record["arm"], record["seed"]) for record in second_runs.drawn(settings["runs"], settings["lot"])]
+    assert settings["drawn_from"] == len(chosen), "the study has grown: draw again"
+    assert [(run["arm"], run["seed"]) for run in runs] == [(record["arm"], record["seed"]) for record in second_runs.drawn(settings["runs"], settings["lot"])]
     for run in runs:
+        assert run["record"] == {metric: value_of(chosen[run["arm"], run["seed"]], metric) for metric in ITEMS_OF} and len(set(run["devices"])) == 2
         bands = bands_of(chosen[run["arm"], run["seed"]])
         assert [metric for metric, band in bands.items() if abs(run["here"][metric] - run["record"][metric]) > band] == run["outside"]
