@@ -12,6 +12,7 @@ from minideeptalk.baselines.ablations import ABLATIONS
 from minideeptalk.baselines.budgets import REFERENCE
 from minideeptalk.baselines.intervals import Interval, interval_of, paired_interval, t_interval
 from minideeptalk.baselines.lanes import LEFT_OUT
+from minideeptalk.baselines.summary import value_of
 from minideeptalk.records import relative_text_drop
 
 STAGE_CODES = ("0", "1", "2.1", "2.2", "3")
@@ -157,14 +158,8 @@ def told(interval: Interval | None, signed: bool = False) -> str:
 
 def metric(runs: Mapping[int, Mapping], *path: str) -> dict[int, float]:
     """A metric of one arm by seed, where it was measured: `metric(runs, "tts_wer", "unseen")`."""
-    found = {}
-    for seed, record in runs.items():
-        value = record["metrics"]
-        for name in path:
-            value = value[name]
-        if value is not None:
-            found[seed] = value
-    return found
+    values = {seed: value_of(record, ".".join(path)) for seed, record in runs.items()}
+    return {seed: value for seed, value in values.items() if value is not None}
 
 
 LOST = ("relative_text_drop", "all")
